@@ -1,4 +1,4 @@
-"""Runs the tests of the compiled core with the libraries of another folder: ``make sanitize``."""
+"""Run the tests of the compiled core with the libraries of another folder (``make sanitize``)."""
 
 import sys
 

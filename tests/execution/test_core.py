@@ -1,4 +1,4 @@
-"""The compiled core for every instruction level of this processor, compared with torch; arguments that it refuses."""
+"""The compiled core at every instruction level of this processor: comparison with torch, and refused arguments."""
 
 import ctypes
 import math
@@ -16,7 +16,7 @@ LOAD = core.load
 
 @pytest.fixture(params=core.LEVELS.get(torch.backends.cpu.get_cpu_capability(), ("any",)), autouse=True)
 def level(request, monkeypatch):
-    """Builds for lower instruction levels run on this processor too."""
+    """Every instruction level of the processor; builds for lower levels run on it too."""
     library = ctypes.CDLL(core.find(core.file_name(request.param)))
     monkeypatch.setattr(core, "load", lambda: (core.declare(library), request.param))
     return request.param
@@ -42,18 +42,18 @@ def layer(n, rows, width, *, batch_norm=True, threshold=0, dtype=torch.float32, 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize("width", [1, 7, 64, 300, 513])
-def test_dropout_keeps_the_right_share_wherever_the_columns_are_cut(width, dtype):
-    """513 columns are three tiles; the dropout bytes depend only on the position."""
+def test_dropout_keeps_the_right_share_for_every_split_of_columns(width, dtype):
+    """513 columns are three tiles. The random bytes of dropout depend only on the position."""
     rows, threshold = 400, 77
     z = torch.ones(rows, width, dtype=dtype)
     outs = []
     for cuts in ([0, width], [0, *[c for c in (16, 64) if c < width], width]):
-        spec, made = layer(2, rows, width, batch_norm=False, threshold=threshold, dtype=dtype)
+        spec, layer_ = layer(2, rows, width, batch_norm=False, threshold=threshold, dtype=dtype)
         spec.bias.fill_(0.5)
         for e in range(2):
             for start, stop in pairwise(cuts):
-                made.forward(slice(e, e + 1), slice(start, stop), z[:, start:stop])
-        outs.append(made.out)
+                layer_.forward(slice(e, e + 1), slice(start, stop), z[:, start:stop])
+        outs.append(layer_.out)
     assert torch.equal(*outs)
     kept = outs[0] != 0
     torch.testing.assert_close(
@@ -63,15 +63,15 @@ def test_dropout_keeps_the_right_share_wherever_the_columns_are_cut(width, dtype
     for e in range(2):
         deviation = (kept[e].double().mean() - (1 - threshold / 256)) / math.sqrt(0.21 / n)
         assert abs(deviation) < 4
-    both = (kept[0] & kept[1]).double().mean().item()
-    assert abs(both - (1 - threshold / 256) ** 2) < 4 * math.sqrt(0.25 / n)
+    both_kept = (kept[0] & kept[1]).double().mean().item()
+    assert abs(both_kept - (1 - threshold / 256) ** 2) < 4 * math.sqrt(0.25 / n)
 
 
-def test_what_is_dropped_in_neighbouring_places_is_independent():
-    spec, made = layer(1, 512, 256, batch_norm=False, threshold=128)
+def test_neighbouring_units_are_dropped_independently():
+    spec, layer_ = layer(1, 512, 256, batch_norm=False, threshold=128)
     spec.bias.fill_(1.0)
-    made.forward(slice(0, 1), slice(0, 256), torch.zeros(512, 256))
-    x = (made.out[0] != 0).double() - 0.5
+    layer_.forward(slice(0, 1), slice(0, 256), torch.zeros(512, 256))
+    x = (layer_.out[0] != 0).double() - 0.5
     for down, right in ((0, 1), (0, 4), (1, 0), (1, 1), (64, 0), (0, 64)):
         a, b = x[: 512 - down, : 256 - right], x[down:, right:]
         assert abs((a * b).mean().item()) < 4 * 0.25 / math.sqrt(a.numel())
@@ -82,8 +82,8 @@ def test_what_is_dropped_in_neighbouring_places_is_independent():
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize("batch_norm", [True, False])
 @pytest.mark.parametrize(("rows", "width"), [(2, 1), (31, 7), (64, 300)])
-def test_a_layer_is_what_torch_says(rows, width, batch_norm, dtype):
-    spec, made = layer(2, rows, width, batch_norm=batch_norm, dtype=dtype)
+def test_a_layer_equals_that_of_torch(rows, width, batch_norm, dtype):
+    spec, layer_ = layer(2, rows, width, batch_norm=batch_norm, dtype=dtype)
     tolerance = {"rtol": 2e-2, "atol": 5e-2} if dtype == torch.bfloat16 else {"rtol": 1e-3, "atol": 1e-4}
     for e in range(2):
         z, g = (torch.randn(rows, width + 3)[:, :width].to(dtype) for _ in range(2))
@@ -99,14 +99,14 @@ def test_a_layer_is_what_torch_says(rows, width, batch_norm, dtype):
             y = exact + vectors[0]
         expected = y.relu()
         expected.backward(g.double())
-        made.forward(slice(e, e + 1), slice(0, width), z)
-        torch.testing.assert_close(made.out[e].double(), expected, **tolerance)
+        layer_.forward(slice(e, e + 1), slice(0, width), z)
+        torch.testing.assert_close(layer_.out[e].double(), expected, **tolerance)
         if batch_norm:
             torch.testing.assert_close(spec.running_mean[e], expected_mean.detach())
             torch.testing.assert_close(spec.running_var[e], expected_var.detach())
-        gradients = made.new_gradients()
-        made.backward(slice(e, e + 1), slice(0, width), z, g, d)
-        if rows > 2:  # of two rows batch norm makes signs, whose gradient is nearly 0 over nearly 0
+        gradients = layer_.new_gradients()
+        layer_.backward(slice(e, e + 1), slice(0, width), z, g, d)
+        if rows > 2:  # batch norm turns two rows into signs, whose gradient is nearly 0 / 0
             torch.testing.assert_close(d.double(), exact.grad, **tolerance)
             for found, vector in zip(gradients, vectors, strict=False):
                 torch.testing.assert_close(
@@ -116,27 +116,27 @@ def test_a_layer_is_what_torch_says(rows, width, batch_norm, dtype):
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize("batch_norm", [True, False])
-def test_members_in_one_call_are_those_of_a_call_each(batch_norm, dtype):
+def test_members_in_one_call_equal_separate_calls(batch_norm, dtype):
     n, rows, width = 4, 37, 300
     z, g = torch.randn(2, n, rows, width).to(dtype)
     weights, grads = torch.rand(rows, 2, n), torch.randn(rows, 2, width)
 
-    def made_of(calls):
+    def results_of(calls):
         torch.manual_seed(0)
-        spec, made = layer(n, rows, width, batch_norm=batch_norm, threshold=77, dtype=dtype)
-        gradients, d = made.new_gradients(), torch.empty_like(z)
+        spec, layer_ = layer(n, rows, width, batch_norm=batch_norm, threshold=77, dtype=dtype)
+        gradients, d = layer_.new_gradients(), torch.empty_like(z)
         for members in calls:
-            at = members.start if members.stop - members.start == 1 else members
-            made.forward(members, slice(0, width), z[at])
-            made.backward(members, slice(0, width), z[at], g[at], d[at])
+            where = members.start if members.stop - members.start == 1 else members
+            layer_.forward(members, slice(0, width), z[where])
+            layer_.backward(members, slice(0, width), z[where], g[where], d[where])
         outputs = [core.mix_to_outputs(weights, grads, members, dtype).view(-1, width) for members in calls]
-        return [made.out, d, torch.cat(outputs), *gradients, *(spec.running_mean, spec.running_var) * batch_norm]
+        return [layer_.out, d, torch.cat(outputs), *gradients, *(spec.running_mean, spec.running_var) * batch_norm]
 
-    found, expected = made_of([slice(0, 1), slice(1, 4)]), made_of([slice(e, e + 1) for e in range(n)])
+    found, expected = results_of([slice(0, 1), slice(1, 4)]), results_of([slice(e, e + 1) for e in range(n)])
     assert all(torch.equal(a, b) for a, b in zip(found, expected, strict=True))
 
 
-def test_rounding_to_bfloat16_is_torchs():
+def test_rounds_to_bfloat16_as_torch_does():
     x = torch.cat(
         (torch.randn(1000) * 10 ** torch.randn(1000), torch.tensor([0.0, torch.inf, 1.00390625, 3e38, 1e-40]))
     )
@@ -149,7 +149,7 @@ def test_rounding_to_bfloat16_is_torchs():
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize("width", [1, 17, 300])
-def test_mixtures(width, dtype):
+def test_mixtures_and_their_gradients_equal_torch(width, dtype):
     rows, n_gates, n = 40, 3, 5
     weights, outs = torch.rand(rows, n_gates, n), torch.randn(n, rows, width).to(dtype)
     weights[:, 1, 2] = 0.0
@@ -166,7 +166,7 @@ def test_mixtures(width, dtype):
 
 
 @pytest.mark.parametrize("dtype", [torch.int32, torch.int64])
-def test_scatter_add(dtype):
+def test_scatter_add_equals_torch(dtype):
     codes, grads, table = torch.randint(9, (50, 4), dtype=dtype), torch.randn(50, 4, 3), torch.randn(9, 3)
     expected = table.index_add(0, codes.flatten(), grads.flatten(0, 1))
     core.scatter_add(codes, grads, table)
@@ -174,17 +174,17 @@ def test_scatter_add(dtype):
 
 
 @pytest.mark.parametrize(("rows", "columns"), [(1, 1), (16, 32), (33, 50), (100, 16)])
-def test_transpose(rows, columns):
+def test_transpose_equals_torch(rows, columns):
     x = torch.randn(rows, columns + 2)[:, :columns]
     assert torch.equal(core.transposed(x), x.t())
 
 
-def test_what_is_not_dense_is_turned_around_too():
+def test_transposes_matrices_that_are_not_dense():
     for x in (torch.randn(6, 8)[:, ::2], torch.randn(4).expand(6, 4), torch.randn(4, 6).t()):
         assert torch.equal(core.transposed(x), x.t())
 
 
-def test_a_library_of_other_sources_is_refused(monkeypatch):
+def test_a_library_with_other_structs_is_refused(monkeypatch):
     class Older(ctypes.Structure):
         _fields_ = core._Layer._fields_[:-1]
 
@@ -194,7 +194,7 @@ def test_a_library_of_other_sources_is_refused(monkeypatch):
 
 
 @pytest.mark.parametrize("content", [b"", b"not a library"], ids=["empty", "text"])
-def test_a_library_that_cannot_be_loaded_is_no_reason_to_fail(content, tmp_path, monkeypatch):
+def test_a_library_that_cannot_be_loaded_counts_as_missing(content, tmp_path, monkeypatch):
     (tmp_path / "core").write_bytes(content)
     monkeypatch.setattr(core, "find", lambda name: str(tmp_path / "core"))
     with pytest.raises(core.CoreMissingError, match="the compiled core cannot be loaded"):
@@ -202,7 +202,7 @@ def test_a_library_that_cannot_be_loaded_is_no_reason_to_fail(content, tmp_path,
 
 
 def test_a_library_with_other_signatures_is_refused(monkeypatch):
-    """The structs may be equal, but an extra argument would be used as an address."""
+    """The structs may be equal, but an additional argument would be treated as an address."""
     monkeypatch.setattr(core, "VERSION", core.VERSION - 1)
     with pytest.raises(core.CoreMissingError, match="of another version"):
         core.declare(core.load()[0])
@@ -213,11 +213,11 @@ def test_a_library_without_a_layout_is_refused():
         core.declare(object())
 
 
-def test_other_defaults_of_torch_do_not_matter():
+def test_tensors_are_on_the_cpu_whatever_the_default_device():
     with torch.device("meta"):
         assert core.room(3).device.type == "cpu"
-        _, made = layer_on_cpu()
-    assert made.out.device.type == "cpu"
+        _, layer_ = layer_on_cpu()
+    assert layer_.out.device.type == "cpu"
 
 
 def layer_on_cpu():
@@ -227,20 +227,20 @@ def layer_on_cpu():
 
 
 REFUSED = {
-    "a type that the core does not know": lambda: layer(2, 5, 8, dtype=torch.float16),
+    "an unsupported type": lambda: layer(2, 5, 8, dtype=torch.float16),
     "another shape": lambda: core.address(torch.zeros(2, 3), (3, 2)),
     "another type": lambda: core.address(torch.zeros(2, 3, dtype=torch.float64), (2, 3)),
     "not contiguous": lambda: core.address(torch.zeros(3, 2).t(), (2, 3)),
     "rows that are not dense": lambda: core.matrix(torch.zeros(3, 2).t(), (2, 3), torch.float32),
     "rows that overlap": lambda: core.matrix(torch.zeros(3).expand(2, 3), (2, 3), torch.float32),
-    "no matrix": lambda: core.matrix(torch.zeros(2, 3, 1), (2, 3), torch.float32),
+    "three dimensions": lambda: core.matrix(torch.zeros(2, 3, 1), (2, 3), torch.float32),
     "a member beyond the last": lambda: layer(2, 5, 8)[1].forward(slice(2, 3), slice(0, 8), torch.zeros(5, 8)),
     "a matrix for two members": lambda: layer(2, 5, 8)[1].forward(slice(0, 2), slice(0, 8), torch.zeros(5, 8)),
     "some columns of two members": lambda: layer(2, 5, 8)[1].forward(
         slice(0, 2), slice(0, 4), torch.zeros(2, 5, 8)[..., :4]
     ),
     "columns beyond the last": lambda: layer(2, 5, 8)[1].forward(slice(0, 1), slice(4, 12), torch.zeros(5, 8)),
-    "columns within a word": lambda: layer(2, 5, 8)[1].forward(slice(0, 1), slice(2, 8), torch.zeros(5, 6)),
+    "columns that start within a word": lambda: layer(2, 5, 8)[1].forward(slice(0, 1), slice(2, 8), torch.zeros(5, 6)),
     "too few rows": lambda: layer(2, 5, 8)[1].forward(slice(0, 1), slice(0, 8), torch.zeros(4, 8)),
     "z in another type": lambda: layer(2, 5, 8)[1].forward(slice(0, 1), slice(0, 8), torch.zeros(5, 8).bfloat16()),
     "rows of a mixture beyond the last": lambda: core.mix(
@@ -261,6 +261,6 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("case", REFUSED)
-def test_what_does_not_fit_is_refused_before_any_address_is_taken(case):
+def test_invalid_arguments_are_refused_before_any_address_is_used(case):
     with pytest.raises((ValueError, KeyError), match=r"expected a|there (are|is) no|there are codes|float16"):
         REFUSED[case]()

@@ -8,7 +8,7 @@ import torch
 from sklearn_fsmd.execution.crew import Crew, parts_of, ranges_of
 
 
-def test_a_crew_does_each_piece_once_and_by_itself():
+def test_a_crew_runs_each_piece_once_in_a_single_thread():
     crew, seen = Crew(3), []
     before = torch.get_num_threads()
     crew.each(lambda piece: seen.append((piece, threading.get_ident(), torch.get_num_threads())), range(40), 10**6)
@@ -31,7 +31,7 @@ def test_an_error_in_a_piece_is_raised():
     crew.close()
 
 
-def test_nobody_works_on_when_one_has_failed():
+def test_other_threads_stop_after_a_failure():
     crew, ended, failed = Crew(2), [], threading.Event()
 
     def work(piece):
@@ -43,7 +43,7 @@ def test_nobody_works_on_when_one_has_failed():
 
     with pytest.raises(KeyboardInterrupt):
         crew.each(work, range(8), 10**6)
-    assert len(ended) <= 1  # that which was under way, and it is done
+    assert len(ended) <= 1  # at most the piece that was already running
     crew.close()
 
 

@@ -10,7 +10,7 @@ import torch
 from sklearn_fsmd.execution.products import SMALL, is_by_intel, linear_pointwise, onednn, product
 
 LARGE = (130, 257, 100)
-"""Shapes with more multiplications than SMALL."""
+"""A shape with more multiplications than SMALL."""
 LAYOUTS = {
     "dense": lambda x: x,
     "transposed": lambda x: x.t().contiguous().t(),
@@ -21,14 +21,14 @@ LAYOUTS = {
 
 @pytest.mark.usefixtures("multiplied_by")
 @pytest.mark.parametrize("shape", [(3, 4, 5), LARGE])
-@pytest.mark.parametrize("of_b", LAYOUTS)
-@pytest.mark.parametrize("of_a", LAYOUTS)
-def test_products(of_a, of_b, shape):
+@pytest.mark.parametrize("layout_b", LAYOUTS)
+@pytest.mark.parametrize("layout_a", LAYOUTS)
+def test_products_equal_numpy_for_every_layout(layout_a, layout_b, shape):
     m, n, k = shape
     assert (m * n * k >= SMALL) == (shape == LARGE)
     a, b, shift = torch.randn(m, k), torch.randn(k, n), torch.randn(n)
     expected = a.double().numpy() @ b.double().numpy()
-    a, b = LAYOUTS[of_a](a), LAYOUTS[of_b](b)
+    a, b = LAYOUTS[layout_a](a), LAYOUTS[layout_b](b)
     np.testing.assert_allclose(product(a, b), expected, atol=1e-4)
     np.testing.assert_allclose(product(a, b, transposed=b.t()), expected, atol=1e-4)
     np.testing.assert_allclose(product(a, b, shift), expected + shift.double().numpy(), atol=1e-4)
@@ -40,7 +40,7 @@ def test_products(of_a, of_b, shape):
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_products_of_several_members(dtype):
+def test_products_of_several_members_equal_torch(dtype):
     a, b, shift = torch.randn(3, 20, 9).to(dtype), torch.randn(3, 9, 4).to(dtype), torch.randn(4).to(dtype)
     expected = a.float() @ b.float()
     into = torch.empty(3, 20, 4)
@@ -49,7 +49,7 @@ def test_products_of_several_members(dtype):
         torch.testing.assert_close(found.float(), expected, rtol=0.02, atol=0.1 if dtype == torch.bfloat16 else 1e-4)
 
 
-def test_bfloat16_stays_so():
+def test_products_of_bfloat16_are_bfloat16():
     a, b = torch.randn(200, 90).bfloat16(), torch.randn(90, 70).bfloat16()
     found = product(a.t().contiguous().t(), b)
     assert found.dtype == torch.bfloat16
@@ -72,17 +72,17 @@ def test_no_layout_falls_back_to_slow_code():
             times.append(time.perf_counter() - start)
         return min(times)
 
-    assert all(seconds(of_b(b)) < 30 * seconds(b) for of_b in LAYOUTS.values())
+    assert all(seconds(layout_b(b)) < 30 * seconds(b) for layout_b in LAYOUTS.values())
 
 
 @pytest.mark.parametrize("broken", ["missing", "raises", "wrong"])
-def test_an_operation_that_is_not_what_it_was_is_not_used(broken, monkeypatch):
+def test_an_unusable_operation_of_torch_is_not_used(broken, monkeypatch):
     class Operations:
         @staticmethod
         def _linear_pointwise(x, w, b, *rest):
             if broken == "raises":
                 raise RuntimeError("expected 7 arguments")
-            return x @ w.t()  # and no bias
+            return x @ w.t()  # without the bias
 
     if broken == "missing":
         del Operations._linear_pointwise
@@ -91,17 +91,17 @@ def test_an_operation_that_is_not_what_it_was_is_not_used(broken, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("maker", "mkl", "there"),
+    ("maker", "mkl", "uses_onednn"),
     [("GenuineIntel", True, False), ("GenuineIntel", False, True), ("AuthenticAMD", True, True)],
 )
-def test_mkl_multiplies_on_the_processors_that_it_is_made_for(maker, mkl, there, monkeypatch):
-    monkeypatch.setattr(Path, "exists", lambda path: False)  # so it is asked as on Windows
+def test_mkl_multiplies_on_intel_processors_only(maker, mkl, uses_onednn, monkeypatch):
+    monkeypatch.setattr(Path, "exists", lambda path: False)  # there is no /proc/cpuinfo, as on Windows
     monkeypatch.setattr(platform, "processor", lambda: f"Intel64 Family 6 Model 154 Stepping 3, {maker}")
     monkeypatch.setattr(torch.backends.mkl, "is_available", lambda: mkl)
-    assert (onednn.__wrapped__() is not None) == there
+    assert (onednn.__wrapped__() is not None) == uses_onednn
 
 
-def test_linux_says_who_made_the_processor(monkeypatch):
+def test_on_linux_the_maker_is_read_from_cpuinfo(monkeypatch):
     monkeypatch.setattr(Path, "exists", lambda path: True)
     monkeypatch.setattr(Path, "read_text", lambda path: "processor\t: 0\nvendor_id\t: GenuineIntel\n")
     assert is_by_intel()

@@ -1,4 +1,4 @@
-"""Fits with the compiled core and with torch, and the choice between them."""
+"""Fits with the compiled core ("fused") and with torch, and the choice between these two ways of execution."""
 
 import gc
 import os
@@ -22,13 +22,13 @@ from sklearn_fsmd.execution import core
 from sklearn_fsmd.execution.choice import VARIABLE, ByCore, ByTorch, available_way, way_to_train
 from tests.conftest import SMALL, supported
 
-WAYS = {
+MODELS = {
     "fsmd": (FSMDClassifier, {"gate_dims": (6,), "n_levels": 2}),
     "mmoe": (MMoEClassifier, {"expert_dims": (40, 24)}),
     "shared bottom": (SharedBottomClassifier, {"batch_norm": False}),
     "esmm": (ESMMClassifier, {"task_weighting": "pcgrad"}),
-    "nothing shared": (SingleTaskClassifier, {"optimizer": "sgd"}),
-    "by rows": (FSMDClassifier, {"embedding_optimizer": "sparse"}),
+    "single task": (SingleTaskClassifier, {"optimizer": "sgd"}),
+    "sparse": (FSMDClassifier, {"embedding_optimizer": "sparse"}),
 }
 
 
@@ -41,16 +41,16 @@ def missing():
     raise core.CoreMissingError("the package was built without a C compiler")
 
 
-def test_the_core_is_there(monkeypatch):
-    """A development installation has a compiler; without this test a missing core would not be noticed."""
+def test_the_compiled_core_is_available(monkeypatch):
+    """A development installation has a compiler. Without this test nobody would notice that the core is missing."""
     monkeypatch.delenv(VARIABLE, raising=False)
-    way, why = available_way("cpu")
-    assert way == "fused", why
+    way, reason = available_way("cpu")
+    assert way == "fused", reason
 
 
-@pytest.mark.parametrize("way", WAYS)
-def test_they_train_alike(way, frame, monkeypatch):
-    cls, params = WAYS[way]
+@pytest.mark.parametrize("case", MODELS)
+def test_both_ways_train_similar_models(case, frame, monkeypatch):
+    cls, params = MODELS[case]
     model = cls(**{**supported(cls, SMALL), "dropout": 0.0, **params})
     results = []
     for name in ("fused", "torch"):
@@ -62,7 +62,7 @@ def test_they_train_alike(way, frame, monkeypatch):
     np.testing.assert_allclose(losses, expected_losses, rtol=1e-3)
 
 
-def test_they_predict_alike(frame, monkeypatch, fused):
+def test_both_ways_predict_the_same_except_for_rounding(frame, monkeypatch, fused):
     model = FSMDClassifier(**SMALL).fit(*frame)
     rows = np.tile(np.arange(len(frame[0])), 2**13 // len(frame[0]) + 1)
     by_core = model.predict_marginals(frame[0].iloc[rows])
@@ -72,14 +72,14 @@ def test_they_predict_alike(frame, monkeypatch, fused):
     np.testing.assert_allclose(by_core, by_torch, atol=1e-6)
 
 
-def test_a_fit_is_resumed_in_the_way_in_which_it_began(frame, tmp_path, monkeypatch, fused):
+def test_resuming_with_another_way_of_execution_is_refused(frame, tmp_path, monkeypatch, fused):
     model = FSMDClassifier(**SMALL, checkpoint=tmp_path / "fit.safetensors").fit(*frame)
     monkeypatch.setenv(VARIABLE, "torch")
     with pytest.raises(ValueError, match="with execution 'fused', whose last bits .* Set SKLEARN_FSMD_EXECUTION=fused"):
         model.fit(*frame, resume=True)
 
 
-def test_threads_end_with_the_fit(frame, fused):
+def test_threads_end_after_the_fit(frame, fused):
     def pools():
         return [thread.name for thread in threading.enumerate() if "ThreadPool" in thread.name]
 
@@ -88,27 +88,27 @@ def test_threads_end_with_the_fit(frame, fused):
     assert pools() == before
 
 
-def said(capsys):
+def shown_versions(capsys):
     show_versions()
     return dict(line.split(": ", 1) for line in capsys.readouterr().out.splitlines())
 
 
-def test_show_versions_names_versions_device_and_way(capsys, monkeypatch):
+def test_show_versions_prints_versions_device_and_execution(capsys, monkeypatch):
     import torch
 
     monkeypatch.delenv(VARIABLE, raising=False)
-    lines = said(capsys)
+    lines = shown_versions(capsys)
     assert lines["torch"] == torch.__version__
     assert lines["device"] == "cpu" or torch.cuda.is_available() or torch.backends.mps.is_available()
     assert lines["execution"].startswith("fused (compiled core for ")
     monkeypatch.setenv(VARIABLE, "torch")
-    assert said(capsys)["execution"] == "torch (set by SKLEARN_FSMD_EXECUTION)"
+    assert shown_versions(capsys)["execution"] == "torch (set by SKLEARN_FSMD_EXECUTION)"
     monkeypatch.delenv(VARIABLE)
     monkeypatch.setattr(core, "load", missing)
-    assert said(capsys)["execution"] == "torch (the package was built without a C compiler)"
+    assert shown_versions(capsys)["execution"] == "torch (the package was built without a C compiler)"
 
 
-def test_the_environment_chooses(monkeypatch, frame):
+def test_the_environment_variable_sets_the_execution(monkeypatch, frame):
     monkeypatch.setenv(VARIABLE, "torch")
     assert type(way_to_train("cpu", None)) is ByTorch
     by_torch = FSMDClassifier(**SMALL).fit(*frame).predict_marginals(frame[0])
@@ -129,8 +129,8 @@ def test_the_environment_chooses(monkeypatch, frame):
 
 
 @pytest.mark.parametrize(("capability", "level"), [("avx2", "avx2"), ("default", "any")])
-def test_a_processor_without_avx512_has_its_own_core(capability, level):
-    """Limiting the level of torch limits the core too; the results are equal except for rounding."""
+def test_a_processor_without_avx512_uses_a_core_for_its_level(capability, level):
+    """Limiting the instruction level of torch limits the core too. Results are equal except for rounding."""
     code = """
 import numpy as np
 from sklearn_fsmd import FSMDClassifier, show_versions
@@ -149,14 +149,14 @@ print(*FSMDClassifier(**SMALL, dropout=0.0).fit(X, Y).predict_marginals(X)[:, 0]
     np.testing.assert_allclose(*results, atol=2e-3)
 
 
-def test_a_former_net_is_freed_at_once(frame):
-    """A net with a reference cycle waits for the garbage collector, and a long process would grow."""
+def test_the_net_of_an_earlier_fit_is_freed_at_once(frame):
+    """A net in a reference cycle would wait for the garbage collector, and a long process would grow."""
     model = FSMDClassifier(**SMALL).fit(*frame)
     gc.collect()
     gc.disable()
     try:
-        former = weakref.ref(model.net_), weakref.ref(model.module_)
+        references = weakref.ref(model.net_), weakref.ref(model.module_)
         model.fit(*frame)
-        assert [reference() for reference in former] == [None, None]
+        assert [reference() for reference in references] == [None, None]
     finally:
         gc.enable()

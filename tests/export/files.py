@@ -1,4 +1,4 @@
-"""Helpers for tests of exported files: a file, a session on it, and inputs made by the function in the docs."""
+"""Helpers for tests of exported files: a file, its session, and its inputs made by the function in the docs."""
 
 import json
 import re
@@ -19,7 +19,7 @@ exec(compile(CODE, "docs/serving.md", "exec"), DOCS)
 
 
 class File:
-    """An exported model that is opened as by a server."""
+    """An exported model, opened as a server does."""
 
     def __init__(self, model, folder, n_threads=1, **options):
         self.path = folder / "model.onnx"
@@ -56,7 +56,7 @@ def shaken(model, size=0.15, seed=0):
             if not tensor.is_floating_point():
                 continue
             noise = torch.randn(tensor.shape, generator=generator)
-            if name.endswith(("running_var", "values.level")):  # these are not negative
+            if name.endswith(("running_var", "values.level")):  # these must not be negative
                 tensor.add_(noise.abs())
             else:
                 tensor.add_(size * noise)

@@ -1,4 +1,4 @@
-"""Small data and models of every kind, and the comparison of models with their files."""
+"""Small data and models for tests of exported files, and the comparison of models with their files."""
 
 import functools
 import warnings
@@ -15,7 +15,7 @@ N = 300
 
 
 def make_rows(n=N, seed=0):
-    """Rows as in `make_frame`, with further columns whose values are easily confused."""
+    """Rows of `make_frame` with additional columns whose values are easily confused."""
     X, Y = make_frame(n, seed)
     random = np.random.RandomState(seed + 1)
     X["big"] = pd.Categorical(random.choice(TOP - np.arange(20), n))
@@ -64,7 +64,7 @@ def check(model, folder, *tables, **options):
 
 
 def check_same_in_parts(file, X):
-    """Check that a row has the same outputs alone as in a table, and that rows differ."""
+    """Check that a row has the same outputs alone as in a table, and that outputs of rows differ."""
     whole = file.run(X)
     assert whole["marginals"].std(axis=0).min() > 0.001
     alone = np.concatenate([file.run(X[i : i + 1])["marginals"] for i in range(3)])

@@ -1,4 +1,4 @@
-"""The inputs of a file: names, types, missing values, and unusual values."""
+"""The inputs of exported files: names, types, missing values, and unusual values."""
 
 import datetime
 import itertools
@@ -19,7 +19,7 @@ Y = pd.DataFrame({"click": np.arange(N) % 2, "conversion": np.arange(N) % 4 == 3
 TOP = 2**63 - 1
 
 
-def of_values(values, n=N, dtype=object):
+def repeated(values, n=N, dtype=object):
     return pd.Series(list(itertools.islice(itertools.cycle(values), n)), dtype=dtype)
 
 
@@ -33,8 +33,8 @@ def scores(file, **given):
 
 
 @pytest.fixture(scope="module")
-def priced(tmp_path_factory):
-    X = pd.DataFrame({"city": of_values(["Rome", "Oslo", "Paris"]), "price": np.linspace(-3, 9, N)})
+def city_and_price(tmp_path_factory):
+    X = pd.DataFrame({"city": repeated(["Rome", "Oslo", "Paris"]), "price": np.linspace(-3, 9, N)})
     return export(tmp_path_factory.mktemp("priced"), X)
 
 
@@ -44,8 +44,8 @@ KINDS = {
     "strings that look like markers": (["", "<missing>", "a"], "string", "<<missing>>"),
     "times": ([datetime.time(12, 30), datetime.time(8), None], "string", ""),
     "integers": ([1, 2, 7, None], "int64", -1),
-    "ids at the top": ([TOP, TOP - 1, TOP - 2], "int64", -1),
-    "ids at the bottom": ([-TOP - 1, -TOP, 3], "int64", -1),
+    "largest integers": ([TOP, TOP - 1, TOP - 2], "int64", -1),
+    "smallest integers": ([-TOP - 1, -TOP, 3], "int64", -1),
     "whole floats": ([1.0, 2.0, np.nan], "int64", -1),
     "booleans": ([True, False, None], "int64", -1),
     "fractions": ([0.5, 1.5, 2.0, None], "double", "NaN"),
@@ -54,69 +54,69 @@ KINDS = {
 
 
 @pytest.mark.parametrize(("values", "kind", "missing"), KINDS.values(), ids=KINDS)
-def test_types_of_categories(values, kind, missing, tmp_path):
-    X = pd.DataFrame({"c": of_values(values), "price": np.arange(N) / N})
+def test_each_type_of_categories_has_its_input_type(values, kind, missing, tmp_path):
+    X = pd.DataFrame({"c": repeated(values), "price": np.arange(N) / N})
     model, file = export(tmp_path, X, categorical_features=["c"])
     assert file.columns[0] == {"name": "c", "holds": "categories", "type": kind, "missing": missing}
-    check_same(model, file, X.assign(c=of_values([float(str(v)) if isinstance(v, np.float32) else v for v in values])))
-    p = scores(file, c=_given(file, values), price=np.zeros(len(values)))
-    assert len(set(p.round(6))) == len(values)  # each value has an embedding, and a missing one that of unknown ones
+    check_same(model, file, X.assign(c=repeated([float(str(v)) if isinstance(v, np.float32) else v for v in values])))
+    p = scores(file, c=_input_of(file, values), price=np.zeros(len(values)))
+    assert len(set(p.round(6))) == len(values)  # each value has its embedding; missing and unknown values share one
     unknown = {"string": np.array(["?"], object), "int64": np.array([12345]), "double": np.array([99.5])}[kind]
     absent = {"string": np.array([missing], object), "int64": np.array([-1]), "double": np.array([np.nan])}[kind]
     np.testing.assert_array_equal(*(scores(file, c=value, price=np.zeros(1)) for value in (unknown, absent)))
 
 
-def _given(file, values):
+def _input_of(file, values):
     plain = [float(str(v)) if isinstance(v, np.float32) else v for v in values]
     return file.inputs(pd.DataFrame({"c": pd.Series(plain, dtype=object), "price": 0.0}))["c"]
 
 
 @pytest.mark.parametrize("make", [np.array, list, lambda values: pd.Series(values).astype("category")])
-def test_categories_of_float32_are_those_of_fit(make, tmp_path):
+def test_float32_categories_are_matched_as_in_fit(make, tmp_path):
     values = np.tile(np.array([0.1, 0.2, 0.3, np.nan], np.float32), N // 4)
     X = pd.DataFrame({"c": pd.Series(values).astype("category"), "price": np.arange(N) / N})
     model, file = export(tmp_path, X)
-    found = DOCS["inputs"](file.columns, {"c": make(values), "price": X["price"]})
-    np.testing.assert_array_equal(found["c"], np.tile([0.1, 0.2, 0.3, np.nan], N // 4))
-    p = file.run_inputs(found)["marginals"]
+    inputs = DOCS["inputs"](file.columns, {"c": make(values), "price": X["price"]})
+    np.testing.assert_array_equal(inputs["c"], np.tile([0.1, 0.2, 0.3, np.nan], N // 4))
+    p = file.run_inputs(inputs)["marginals"]
     np.testing.assert_allclose(p, model.predict_marginals(X), atol=1e-6)
     assert len(np.unique(p[:4, 0].round(5))) == 4
 
 
-def test_negative_zero_is_zero(tmp_path):
-    X = pd.DataFrame({"c": of_values([0.0, 0.5, 1.0]), "price": np.arange(N) / N})
+def test_negative_zero_equals_zero(tmp_path):
+    X = pd.DataFrame({"c": repeated([0.0, 0.5, 1.0]), "price": np.arange(N) / N})
     _, file = export(tmp_path, X, categorical_features=["c"])
     p = scores(file, c=np.array([0.0, -0.0, 99.0]), price=np.zeros(3))
     assert p[0] == p[1] != p[2]
 
 
-def test_minus_two_is_missing_too(tmp_path):
-    X = pd.DataFrame({"c": of_values([5, 6, -2, -1]), "d": of_values([0.5, 1.5, -2.0]), "price": np.arange(N) / N})
+def test_minus_one_and_minus_two_are_missing(tmp_path):
+    X = pd.DataFrame({"c": repeated([5, 6, -2, -1]), "d": repeated([0.5, 1.5, -2.0]), "price": np.arange(N) / N})
     model, file = export(tmp_path, X, categorical_features=["c", "d"])
     check_same(model, file, X)
     p = scores(file, c=np.array([-1, -2, 99]), d=np.array([-1.0, -2.0, np.nan]), price=np.zeros(3))
     assert p[0] == p[1] == p[2]
 
 
-def test_strings_of_every_script(tmp_path):
+def test_accepts_strings_of_every_script_and_length(tmp_path):
     values = ["", " ", "a", "ä", "a\u0308", "\U0001f600", "x" * 5000, "1", "1.0", "True", "nan", "None"]
-    X = pd.DataFrame({"c": of_values(values, 10 * len(values)), "price": 0.0})
+    X = pd.DataFrame({"c": repeated(values, 10 * len(values)), "price": 0.0})
     model, file = export(tmp_path, X)
     check_same(model, file, X)
     assert len(set(scores(file, c=np.array(values, object), price=np.zeros(len(values))).round(6))) == len(values)
 
 
-def test_strings_that_are_no_unicode_are_left_out(tmp_path):
-    X = pd.DataFrame({"c": of_values(["a", "\ud800", "b"]), "price": np.arange(N) / N})
+def test_strings_that_are_not_valid_unicode_are_left_out(tmp_path):
+    X = pd.DataFrame({"c": repeated(["a", "\ud800", "b"]), "price": np.arange(N) / N})
     model = FSMDClassifier(**SMALL).fit(X, Y)
     with pytest.warns(UserWarning, match=r"Column 'c': 1 of its values cannot be written as UTF-8, such as '\\ud800'"):
         file = File(shaken(model), tmp_path)
     check_same(model, file, X[X["c"] != "\ud800"])
 
 
-def test_numbers_far_out(priced):
-    """Numbers are clipped to the range of fit, and so is infinity, for which Python raises an error."""
-    model, file = priced
+def test_extreme_and_infinite_numbers_are_clipped(city_and_price):
+    """Numbers are clipped to the range of fit. Infinity is clipped too, whereas the model raises an error for it."""
+    model, file = city_and_price
     numbers = np.array([-np.inf, -1e300, -1e30, -3.0, 9.0, 1e30, 1e300, np.inf, np.nan])
     p = scores(file, city=np.array(["Rome"] * 9, object), price=numbers)
     assert p[0] == p[1] == p[2] == p[3]
@@ -128,30 +128,30 @@ def test_numbers_far_out(priced):
 
 
 @pytest.mark.parametrize("scaling", ["standard", "quantile"])
-def test_numbers_at_the_edges_of_bins(scaling, tmp_path):
+def test_numbers_at_the_edges_of_bins_are_in_the_same_bin(scaling, tmp_path):
     values = np.sort(np.random.RandomState(0).choice(np.round(np.random.RandomState(1).normal(size=60), 2), N))
-    X = pd.DataFrame({"city": of_values(["Rome", "Oslo"]), "price": values, "flat": 1.0})
+    X = pd.DataFrame({"city": repeated(["Rome", "Oslo"]), "price": values, "flat": 1.0})
     model, file = export(tmp_path, X, numeric_scaling=scaling, numeric_bins=40)
     edges = model._encoder.main.numeric[1].edges
     assert len(edges) > 20
     near = np.concatenate([edges, np.nextafter(edges, -np.inf), np.nextafter(edges, np.inf)])
     check_same(model, file, pd.DataFrame({"city": "Rome", "price": near, "flat": near}))
     ends = {1e300: [np.inf, 1e300], -1e300: [-np.inf, -1e300]}
-    for far, both in ends.items():  # "flat" has fewer edges than "price": what fills up its table has no bin
-        p = scores(file, city=np.array(["Rome"] * 2, object), price=np.array(both), flat=np.array(both))
+    for far, extremes in ends.items():  # "flat" has fewer edges than "price"; its padding is no bin
+        p = scores(file, city=np.array(["Rome"] * 2, object), price=np.array(extremes), flat=np.array(extremes))
         assert p[0] == p[1], far
 
 
 @pytest.mark.parametrize("scaling", ["standard", "quantile"])
 @pytest.mark.parametrize("exponent", [-30, -50, -200, -300, -310])
-def test_tiny_numbers(scaling, exponent, tmp_path):
+def test_accepts_tiny_numbers(scaling, exponent, tmp_path):
     X = pd.DataFrame({"price": np.tile([0.0, 1.0, 2.0, np.nan], N // 4) * 10.0**exponent})
     model, file = export(tmp_path, X, numeric_scaling=scaling)
     check_same(model, file, X)
 
 
-def test_columns_of_different_lengths_are_an_error(priced):
-    _, file = priced
+def test_inputs_of_different_lengths_types_or_ranks_are_errors(city_and_price):
+    _, file = city_and_price
     with pytest.raises(Fail, match="concat"):
         scores(file, city=np.array(["Rome", "Oslo"], object), price=np.zeros(1))
     with pytest.raises(InvalidArgument, match="Unexpected input data type"):
@@ -162,9 +162,9 @@ def test_columns_of_different_lengths_are_an_error(priced):
 
 @pytest.mark.parametrize("lengths", [(1, 2, 3), (3, 1, 2), (1, 1, 4), (2, 2, 5), (4, 4, 1)])
 @pytest.mark.parametrize("kind", ["strings", "numbers"])
-def test_columns_whose_lengths_add_up_are_an_error(lengths, kind, tmp_path):
+def test_different_lengths_are_an_error_if_their_sum_would_fit(lengths, kind, tmp_path):
     """Columns with 1, 2 and 3 values have as many values as three columns with 2."""
-    column = of_values(["Rome", "Oslo"]) if kind == "strings" else np.arange(N) / N
+    column = repeated(["Rome", "Oslo"]) if kind == "strings" else np.arange(N) / N
     _, file = export(tmp_path, pd.DataFrame(dict.fromkeys("abc", column)))
     given = {name: np.array(column[:n]) for name, n in zip("abc", lengths, strict=True)}
     with pytest.raises((Fail, RuntimeException, InvalidArgument)):
@@ -172,8 +172,8 @@ def test_columns_whose_lengths_add_up_are_an_error(lengths, kind, tmp_path):
 
 
 @pytest.mark.parametrize("n", [1, 2, 17, 1025, 100_000])
-def test_any_number_of_rows(n, priced):
-    _, file = priced
+def test_accepts_any_number_of_rows(n, city_and_price):
+    _, file = city_and_price
     given = {"city": np.array(["Rome", "Oslo", "?"] * (n // 3 + 1), object)[:n], "price": np.arange(n) % 7 / 2}
     got = file.run_inputs(given)
     assert got["marginals"].shape == (n, 2)
@@ -182,8 +182,8 @@ def test_any_number_of_rows(n, priced):
     np.testing.assert_allclose(got["marginals"][-1:], last["marginals"], atol=1e-6)
 
 
-def test_the_file_is_valid(priced):
-    _, file = priced
+def test_the_file_is_valid(city_and_price):
+    _, file = city_and_price
     onnx.checker.check_model(file.path, full_check=True)
     model = onnx.load(file.path)
     assert {(o.domain, o.version) for o in model.opset_import} == {("", 18), ("ai.onnx.ml", 4)}
@@ -192,20 +192,20 @@ def test_the_file_is_valid(priced):
     assert shapes == {"marginals": ["n", 2], "conditionals": ["n", 2], "rank_score": ["n"]}
 
 
-def test_columns_named_as_nodes_are(tmp_path):
-    X = pd.DataFrame({"v0": of_values(["a", "b"]), "v1": np.arange(N), "n": of_values(["c", "d", "e"]), "a b/ü": 0.5})
+def test_columns_may_have_the_names_of_nodes(tmp_path):
+    X = pd.DataFrame({"v0": repeated(["a", "b"]), "v1": np.arange(N), "n": repeated(["c", "d", "e"]), "a b/ü": 0.5})
     model, file = export(tmp_path, X)
     check_same(model, file, X)
     assert list(file.types) == ["v0", "v1", "n", "a b/ü"]
 
 
-def test_columns_whose_names_are_numbers(tmp_path):
-    X = pd.DataFrame({0: of_values(["a", "b"]), 7: np.arange(N) / N})
+def test_column_names_may_be_numbers(tmp_path):
+    X = pd.DataFrame({0: repeated(["a", "b"]), 7: np.arange(N) / N})
     model, file = export(tmp_path, X)
     assert list(file.types) == ["0", "7"]
     check_same(model, file, X)
 
 
-def test_a_session_starts_in_silence(priced, capfd):
-    onnxruntime.InferenceSession(priced[1].path)
+def test_a_session_starts_without_messages(city_and_price, capfd):
+    onnxruntime.InferenceSession(city_and_price[1].path)
     assert capfd.readouterr() == ("", "")

@@ -14,7 +14,7 @@ from tests.test_lists import make_lists
 
 @pytest.mark.parametrize("pooling", ["mean", "sum", "max", "attention"])
 @pytest.mark.parametrize("extractor", ["ple", "separate"])
-def test_lists(pooling, extractor, tmp_path):
+def test_every_pooling_predicts_the_same(pooling, extractor, tmp_path):
     X, Y = make_lists(400)
     X["seen"] = [[user, "a", "zz"][: i % 4] for i, user in enumerate(X["user"])]
     shared = {"seen": "user"}
@@ -34,18 +34,18 @@ def test_lists(pooling, extractor, tmp_path):
     )
     file = check(model, tmp_path, X, more, more[::-1], more[1:2])
     assert file.types == {"user": "string", "price": "double", "tags": "int64", "seen": "string"}
-    nothing = more.assign(tags=[[]] * 90, seen=[[]] * 90)
-    np.testing.assert_allclose(file.run(nothing)["marginals"], model.predict_marginals(nothing), atol=1e-6)
+    empty = more.assign(tags=[[]] * 90, seen=[[]] * 90)
+    np.testing.assert_allclose(file.run(empty)["marginals"], model.predict_marginals(empty), atol=1e-6)
 
 
 @pytest.mark.parametrize("pooling", ["mean", "max"])
-def test_a_table_of_lists_alone(pooling, tmp_path):
+def test_accepts_a_table_with_a_column_of_lists_only(pooling, tmp_path):
     X, Y = make_lists(400)
     model = fit(MultiTaskClassifier, X[["tags"]], Y, list_pooling=pooling, numeric_bins=0, low_order="fwfm")
     check(model, tmp_path, X[["tags"]])
 
 
-def test_an_empty_list_before_one_that_is_cut(tmp_path):
+def test_an_empty_list_before_a_truncated_list(tmp_path):
     X, Y = make_lists(400)
     X["seen"] = [[user, "a"] for user in X["user"]]
     params = {"list_pooling": "attention", "shared_embeddings": {"seen": "user"}, "max_list_length": 2}
@@ -53,7 +53,7 @@ def test_an_empty_list_before_one_that_is_cut(tmp_path):
     check(model, tmp_path, X[:4].assign(seen=[[], ["a", "b", "c", "d"], ["b"], []]))
 
 
-def test_written_lists(tmp_path):
+def test_lists_may_be_strings_with_a_separator(tmp_path):
     X, Y = make_lists(400)
     written = X.assign(tags=["|".join(map(str, tags)) for tags in X["tags"]])
     model = fit(MultiTaskClassifier, written, Y, list_features=["tags"], list_separator="|")
@@ -68,20 +68,20 @@ def test_written_lists(tmp_path):
     expected = model.predict_marginals(written)
     assert expected.std(axis=0).min() > 0.001
     in_parts = X.assign(tags=[[str(tag) for tag in tags] for tags in X["tags"]])
-    odd = written.assign(tags=["|".join(["", tags, "", ""]) for tags in written["tags"]])  # with empty parts
-    for table in (written, in_parts, odd):
+    with_empty_parts = written.assign(tags=["|".join(["", tags, "", ""]) for tags in written["tags"]])
+    for table in (written, in_parts, with_empty_parts):
         np.testing.assert_allclose(file.run(table)["marginals"], expected, atol=1e-6)
 
 
-def test_a_string_where_lists_are_not_written(tmp_path):
+def test_a_string_is_refused_for_lists_of_integers(tmp_path):
     X, Y = make_lists(400)
     file = File(fit(MultiTaskClassifier, X, Y, list_separator="|"), tmp_path)
-    assert file.columns[2]["separator"] is None  # strings are no values of a list of integers
+    assert file.columns[2]["separator"] is None  # a list of integers cannot be written as a string
     with pytest.raises(TypeError, match="Column 'tags' takes lists. Got the string '1|2'"):
         file.inputs(X[:2].assign(tags=["1|2", "3"]))
 
 
-def test_offsets_that_do_not_fit_are_an_error(tmp_path):
+def test_invalid_offsets_are_an_error(tmp_path):
     X, Y = make_lists(400)
     file = File(fit(MultiTaskClassifier, X, Y), tmp_path)
     given = {"user": np.array(["a", "b"], object), "price": np.zeros(2), "tags": np.arange(5)}
@@ -91,8 +91,8 @@ def test_offsets_that_do_not_fit_are_an_error(tmp_path):
             file.run_inputs({**given, "tags_offsets": np.array(offsets)})
 
 
-def test_many_threads_lose_no_value_of_a_list(tmp_path):
-    """Onnxruntime's ScatterND loses terms if several threads add to the same element."""
+def test_several_threads_do_not_lose_values_of_lists(tmp_path):
+    """The ScatterND of onnxruntime loses terms if several threads add to the same element."""
     X, Y = make_lists(400)
     for pooling in ("mean", "attention", "max"):
         model = fit(MultiTaskClassifier, X, Y, list_pooling=pooling, max_list_length=10**6, shared_embeddings=None)
@@ -107,12 +107,12 @@ def test_many_threads_lose_no_value_of_a_list(tmp_path):
         )
 
 
-def test_a_table_is_in_the_file_once_whoever_reads_it(tmp_path):
+def test_a_shared_table_is_stored_once(tmp_path):
     X, Y = make_lists(400)
     X["seen"] = [[user, "a"] for user in X["user"]]
     X["pages"] = [[i % 300, i % 7] for i in range(400)]
     model = fit(MultiTaskClassifier, X, Y, min_frequency=1, embedding_dim=8)
     check(model, tmp_path, X)
     tables = model.module_.embedding.table.weight, model.module_.low_order.linear.categories.weight
-    sizes = [list(one.dims) for one in onnx.load(tmp_path / "model.onnx").graph.initializer]
+    sizes = [list(initializer.dims) for initializer in onnx.load(tmp_path / "model.onnx").graph.initializer]
     assert [sizes.count(list(table.shape)) for table in tables] == [1, 1]

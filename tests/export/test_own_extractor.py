@@ -1,4 +1,4 @@
-"""The user's own extractors in exported files."""
+"""Custom extractors in exported files."""
 
 import numpy as np
 import pytest
@@ -10,8 +10,8 @@ from tests.export.files import File
 from tests.export.models import check, data, fit
 
 
-class Own(nn.Module):
-    """Two layers for each task; it returns their outputs as a sequence."""
+class TwoLayers(nn.Module):
+    """A custom extractor that returns the outputs of the tasks as a list."""
 
     def __init__(self, in_features, n_tasks):
         super().__init__()
@@ -34,12 +34,12 @@ class Branching(nn.Module):
         return (y if y.sum() > 0 else -y).unsqueeze(1).expand(-1, self.n_tasks, -1)
 
 
-def test_an_extractor_of_ones_own(tmp_path):
-    file = check(fit(extractor=Own, n_members=2, link="chain"), tmp_path)
+def test_a_custom_extractor_predicts_the_same(tmp_path):
+    file = check(fit(extractor=TwoLayers, n_members=2, link="chain"), tmp_path)
     assert np.isfinite(file.run(data()[0])["rank_score"]).all()
 
 
-def test_a_registered_extractor_with_embeddings_for_each_task(tmp_path):
+def test_a_registered_extractor_with_separate_embeddings(tmp_path):
     class PerTask(nn.Module):
         def __init__(self, in_features, n_tasks):
             super().__init__()
@@ -67,8 +67,8 @@ def test_an_extractor_that_torch_cannot_export_is_refused(tmp_path):
     assert not any(tmp_path.iterdir())
 
 
-def test_a_file_that_is_written_under_autocast_is_in_full_precision(tmp_path):
-    model = fit(extractor=Own)
+def test_export_under_autocast_has_full_precision(tmp_path):
+    model = fit(extractor=TwoLayers)
     with torch.autocast("cpu", dtype=torch.bfloat16):
         file = File(model, tmp_path)
     np.testing.assert_allclose(file.run(data()[0])["marginals"], model.predict_marginals(data()[0]), atol=1e-6)

@@ -1,4 +1,4 @@
-"""Exported files predict the same as their models: every model, every option, every kind of column."""
+"""Exported files predict the same as their models, for every model, option and kind of column."""
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ from tests.test_estimator_checks import CLASSES
 
 
 @pytest.mark.parametrize("cls", CLASSES, ids=lambda cls: cls.__name__)
-def test_every_model(cls, tmp_path):
+def test_every_model_predicts_the_same(cls, tmp_path):
     check(fit(cls), tmp_path)
 
 
@@ -37,7 +37,7 @@ OPTIONS = {
     "many bins": {"numeric_bins": 200},
     "no statistics": {"target_statistics": None},
     "statistics": {"statistics_features": ["city", "user", ("user", "text"), ("city", "big", "flag")]},
-    "thinned negatives": {"negative_sampling_rate": 0.1, "link": "chain"},
+    "downsampled negatives": {"negative_sampling_rate": 0.1, "link": "chain"},
     "chain, both losses": {"link": "chain", "chain_loss": "both"},
     "gradnorm": {"task_weighting": "gradnorm"},
     "pretrained": {"pretrain_epochs": 1},
@@ -46,22 +46,22 @@ OPTIONS = {
 
 
 @pytest.mark.parametrize("params", OPTIONS.values(), ids=OPTIONS)
-def test_every_option(params, tmp_path):
+def test_every_option_predicts_the_same(params, tmp_path):
     model = fit(**{"link": "chain", **params})
     tables = [data()[0], hard_rows()]
-    if params.get("numeric_scaling", "") is None:  # numbers enter the network as they are
+    if params.get("numeric_scaling", "") is None:  # numbers are not scaled or clipped
         tables[1] = tables[1].assign(age=tables[1]["age"].clip(0, 99), price=tables[1]["price"].clip(0, 9))
     check(model, tmp_path, *tables)
 
 
 @pytest.mark.parametrize("opset", [18, 20, 21])
-def test_every_opset(opset, tmp_path):
+def test_every_opset_predicts_the_same(opset, tmp_path):
     check(fit(FSMDClassifier), tmp_path, opset=opset)
 
 
 @pytest.mark.parametrize("link", [(None, None, 0, 2), "chain", "independent"])
 @pytest.mark.parametrize("n_members", [1, 2])
-def test_four_tasks(link, n_members, tmp_path):
+def test_four_tasks_with_any_link(link, n_members, tmp_path):
     X, Y = data()
     Y = Y.assign(c=Y["click"] * (X["age"] > 40), d=Y["click"] * (X["age"] > 60)).astype(int)
     Y["conversion"] = Y["conversion"] | Y["c"]
@@ -79,7 +79,7 @@ def test_one_target(tmp_path):
     np.testing.assert_allclose(got["rank_score"], got["marginals"][:, 0], rtol=1e-6)
 
 
-def test_calibration_is_inside(tmp_path):
+def test_the_file_contains_the_calibration(tmp_path):
     X, _ = data()
     model = fit(FSMDClassifier)
     before = model.predict_marginals(X)
@@ -89,7 +89,7 @@ def test_calibration_is_inside(tmp_path):
     assert file.metadata["calibration"] == "[[1.3, -0.4], [0.7, 0.2]]"
 
 
-def test_extreme_log_odds_of_members(tmp_path):
+def test_accepts_extreme_log_odds_of_members(tmp_path):
     model = fit(FSMDClassifier, n_members=2)
     with torch.no_grad():
         for member, shift in zip(model.module_.members, (60.0, -80.0), strict=True):
@@ -97,7 +97,7 @@ def test_extreme_log_odds_of_members(tmp_path):
     check_same(model, File(model, tmp_path), data()[0])
 
 
-def test_bias_features_are_no_inputs(tmp_path):
+def test_bias_features_are_not_inputs_of_the_file(tmp_path):
     X, Y = data()
     shown = X.assign(position=np.arange(N) % 5, tab=np.where(np.arange(N) % 3, "a", "b"))
     shown = shown[["user", "position", "city", "tab", "price", "text"]]
@@ -114,15 +114,15 @@ def test_bias_features_are_no_inputs(tmp_path):
 
 @pytest.mark.parametrize("columns", [["price", "visits", "age"], ["user", "text"]])
 @pytest.mark.parametrize("low_order", ["fm", "fwfm", "linear", None])
-def test_columns_of_one_kind(columns, low_order, tmp_path):
+def test_accepts_columns_of_one_kind_only(columns, low_order, tmp_path):
     X, Y = data()
     for bins in (0, 8):
         model = fit(MultiTaskClassifier, X[columns], Y, low_order=low_order, numeric_bins=bins, target_statistics=None)
         check(model, tmp_path, X[columns], hard_rows()[columns])
 
 
-def test_columns_that_say_nothing(tmp_path):
-    """Columns in which all values are missing, equal or rare."""
+def test_accepts_columns_without_information(tmp_path):
+    """All values of such a column are missing, equal or rare."""
     X, Y = data()
     X = X[["city", "price"]].assign(
         nothing=None, empty=np.nan, same="x", constant=3.5, rare=[f"v{i}" for i in range(N)], ids=np.arange(N)
@@ -144,7 +144,7 @@ def test_arrays_have_inputs_by_position(tmp_path):
     check_same(model, file, X)
 
 
-def test_one_expert_whose_gates_have_layers(tmp_path):
+def test_one_expert_with_gate_layers(tmp_path):
     model = fit(MultiTaskClassifier, *make_rows(), extractor="mmoe", n_experts=1, gate_dims=(8,))
     check(model, tmp_path, make_rows(60, seed=1)[0])
 
@@ -153,14 +153,14 @@ def test_one_expert_whose_gates_have_layers(tmp_path):
     "params", [{}, {"n_members": 2}, {"value_targets": ["seconds"]}], ids=["one", "members", "values"]
 )
 @pytest.mark.parametrize("shift", [8.0, 14.0, 20.0])
-def test_small_probabilities_have_as_many_digits(params, shift, tmp_path):
+def test_small_probabilities_have_the_same_relative_precision(params, shift, tmp_path):
     X, Y = make_rows()
     if "value_targets" in params:
         Y["seconds"] = np.where(np.arange(N) % 3 == 0, 7.5, 0.0)
     model = fit(FSMDClassifier, X, Y, **params)
     with torch.no_grad():
         for member in model.module_.members:
-            member.towers.output.bias[:, 0] -= shift  # of the values, the chance of one above 0
+            member.towers.output.bias[:, 0] -= shift  # for values this output is the probability of a value above 0
     got, p = File(model, tmp_path).run(X), model.predict_marginals(X)
     np.testing.assert_allclose(got["marginals"], p, rtol=1e-4)
     np.testing.assert_allclose(got["conditionals"], model.predict_conditionals(X), rtol=1e-4)

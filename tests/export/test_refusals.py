@@ -1,4 +1,4 @@
-"""Errors and warnings of to_onnx, and that existing files stay unchanged after an error."""
+"""Errors, warnings and metadata of `to_onnx`; existing files stay unchanged after an error."""
 
 import json
 import sys
@@ -81,51 +81,56 @@ WEIGHTS = "`rank_weights` must be 2 finite numbers, one per task. Got"
         "This FSMDClassifier instance is not fitted",
     ),
     (
-        "a search, not fitted",
+        "search that is not fitted",
         lambda p: to_onnx(GridSearchCV(FSMDClassifier(), {}), p),
         NotFittedError,
         "This GridSearchCV instance is not fitted",
     ),
     (
-        "a pipeline, not fitted",
+        "pipeline that is not fitted",
         lambda p: to_onnx(make_pipeline(FSMDClassifier()), p),
         NotFittedError,
         "This FSMDClassifier instance is not fitted",
     ),
     (
-        "another estimator",
+        "other estimator",
         lambda p: to_onnx(LogisticRegression(), p),
         TypeError,
         "to_onnx takes a MultiTaskClassifier or one of the named models, or a Pipeline or a search with refit=True "
         "that ends in one. Got LogisticRegression.",
     ),
     (
-        "a search that keeps no model",
+        "search without refit",
         lambda p: to_onnx(GridSearchCV(small(), {"lr": [1e-3]}, cv=2, refit=False).fit(X, Y), p),
         TypeError,
         "This GridSearchCV was made with refit=False, so it has no model. Set refit=True, …",
     ),
     (
-        "an embedder",
+        "embedder",
         lambda p: to_onnx(DenoisingEmbedder(), p),
         TypeError,
         "to_onnx takes a MultiTaskClassifier …Got DenoisingEmbedder.",
     ),
-    ("a file", lambda p: to_onnx("model.safetensors", p), TypeError, "to_onnx takes a MultiTaskClassifier …Got str."),
+    (
+        "path of a file",
+        lambda p: to_onnx("model.safetensors", p),
+        TypeError,
+        "to_onnx takes a MultiTaskClassifier …Got str.",
+    ),
     ("opset", lambda p: to_onnx(MODEL, p, opset=17), ValueError, f"{RANGE} 17."),
-    ("opset in words", lambda p: to_onnx(MODEL, p, opset="18"), ValueError, f"{RANGE} '18'."),
+    ("opset as a string", lambda p: to_onnx(MODEL, p, opset="18"), ValueError, f"{RANGE} '18'."),
     ("too few weights", lambda p: to_onnx(MODEL, p, rank_weights=[1]), ValueError, f"{WEIGHTS} [1] instead."),
     (
-        "weights of 0",
+        "all weights 0",
         lambda p: to_onnx(MODEL, p, rank_weights=[0, 0]),
         ValueError,
         "`rank_weights` must not all be zero: there would be nothing to rank by. Got [0, 0].",
     ),
     ("NaN", lambda p: to_onnx(MODEL, p, rank_weights=[np.nan, 1]), ValueError, f"{WEIGHTS} [nan, 1] instead."),
-    ("words", lambda p: to_onnx(MODEL, p, rank_weights="ab"), ValueError, f"{WEIGHTS} 'ab' instead."),
+    ("string", lambda p: to_onnx(MODEL, p, rank_weights="ab"), ValueError, f"{WEIGHTS} 'ab' instead."),
     ("no folder", lambda p: to_onnx(MODEL, p.parent / "no" / "m"), OSError, "m cannot be written: there is no folder"),
     (
-        "values of several types",
+        "mixed values",
         lambda p: to_onnx(with_column("mix", MIXED), p),
         ValueError,
         "Column 'mix' held mixed values in fit ('a' and 1), and an ONNX input has one type, a string or a number. "
@@ -138,61 +143,66 @@ WEIGHTS = "`rank_weights` must be 2 finite numbers, one per task. Got"
         "Column 'raw' held bytes in fit (b'a'), and an ONNX input has one type",
     ),
     (
-        "the name of an output",
+        "column with the name of an output",
         lambda p: to_onnx(with_column("marginals", 1.0), p),
         ValueError,
         "Column 'marginals' of X would have the name of an output of the file. Rename it before fit.",
     ),
-    ("no name", lambda p: to_onnx(with_column("", 1.0), p), ValueError, "Column '' of X has an empty name"),
     (
-        "the name of offsets",
+        "column without a name",
+        lambda p: to_onnx(with_column("", 1.0), p),
+        ValueError,
+        "Column '' of X has an empty name",
+    ),
+    (
+        "column with the name of offsets",
         lambda p: to_onnx(two_columns(), p),
         ValueError,
         "Column 'tags_offsets' of X would have the name of another input of the file.",
     ),
     (
-        "a low-order part of one's own",
+        "custom low-order part",
         lambda p: to_onnx(with_low_order(), p),
         ValueError,
         "The 'low_order' part is a OwnLowOrder, and to_onnx knows 'linear', 'fm' and 'fwfm'.",
     ),
     (
-        "weights that the graph would leave out",
+        "unknown weights",
         lambda p: to_onnx(with_more_weights(), p),
         ValueError,
         "The network has weights that to_onnx does not know: head.weight, head.bias.",
     ),
     (
-        "another network",
+        "custom network",
         lambda p: to_onnx(with_another_network(), p),
         ValueError,
         "The network is a Other with the link TreeLink, which to_onnx does not know.",
     ),
     (
-        "a column of another kind",
+        "column of an unknown kind",
         lambda p: to_onnx(with_another_column(), p),
         ValueError,
         "Column 'price' does not hold categories, numbers, lists of categories or vectors, and to_onnx writes no",
     ),
 )
-def test_refusals(case, tmp_path):
+def test_invalid_calls_are_refused_and_write_no_file(case, tmp_path):
     check(case, lambda: case.action(tmp_path / "model.onnx"))
     assert not any(tmp_path.iterdir())
 
 
-def test_a_file_beyond_two_gibibytes_is_refused_before_it_is_built(monkeypatch, tmp_path):
+def test_a_file_above_two_gibibytes_is_refused_before_it_is_built(monkeypatch, tmp_path):
     monkeypatch.setattr(sklearn_fsmd.export.size, "LIMIT", 3000)
-    monkeypatch.setattr("sklearn_fsmd.export.onnx_file.encode_rows", None)  # what would build it
+    monkeypatch.setattr("sklearn_fsmd.export.onnx_file.encode_rows", None)  # the function that would build it
     with pytest.raises(ValueError, match=r"The file would have 0.0 GiB, and ONNX files end at 0.0 GiB. Column 'user'"):
         to_onnx(MODEL, tmp_path / "model.onnx")
 
 
-def test_the_size_is_estimated_from_above(tmp_path, monkeypatch):
+def test_the_estimated_size_is_a_lower_bound(tmp_path, monkeypatch):
     to_onnx(MODEL, tmp_path / "model.onnx")
     size = (tmp_path / "model.onnx").stat().st_size
     sizes = iter(range(size // 2, size, 50))
-    needed = next(limit for limit in sizes if not _is_refused(limit, monkeypatch))
-    assert 0.5 * size < needed <= size  # the rest are nodes, a fixed number of them
+    estimate = next(limit for limit in sizes if not _is_refused(limit, monkeypatch))
+    assert 0.5 * size < estimate <= size  # nodes, whose number is fixed, take the rest
 
 
 def _is_refused(limit, monkeypatch):
@@ -206,7 +216,7 @@ def _is_refused(limit, monkeypatch):
     return False
 
 
-def test_what_was_there_stays(tmp_path):
+def test_an_error_keeps_the_existing_file(tmp_path):
     path = tmp_path / "model.onnx"
     path.write_text("before")
     with pytest.raises(ValueError, match="rank_weights"):
@@ -223,13 +233,13 @@ def test_the_same_model_gives_the_same_file(tmp_path):
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
 
 
-def test_the_model_stays_as_it_is(tmp_path):
+def test_the_model_is_not_changed(tmp_path):
     before = MODEL.predict_marginals(X)
     to_onnx(MODEL, tmp_path / "model.onnx")
     np.testing.assert_array_equal(MODEL.predict_marginals(X), before)
 
 
-def test_metadata(tmp_path):
+def test_metadata_describe_the_model(tmp_path):
     model = fit(X, Y)
     file = File(model, tmp_path, rank_weights=(2, 0.5))
     metadata = {k: v if k.endswith("_sha256") else json.loads(v) for k, v in file.metadata.items()}
@@ -247,8 +257,8 @@ def test_metadata(tmp_path):
     assert File(shaken(model), tmp_path).metadata["weights_sha256"] != before
 
 
-def test_another_encoding_is_told_from_the_former(tmp_path):
-    """Statistics that are updated without training change the predictions, so they change the hash of the encoding."""
+def test_the_hash_of_the_encoding_changes_with_its_statistics(tmp_path):
+    """Updated statistics change predictions without training, so they change the hash of the encoding."""
     model = fit(X, Y, statistics_features=[0])
     before, again = (File(model, tmp_path).metadata for _ in range(2))
     assert before == again
@@ -257,10 +267,10 @@ def test_another_encoding_is_told_from_the_former(tmp_path):
     assert {name for name in before if before[name] != after[name]} == {"encoding_sha256"}
 
 
-# -------------------------------------------------------------------------------------------------- pipelines, searches
+# ---------------------------------------------------------------------------------------------- pipelines and searches
 
 
-def test_the_last_step_of_a_pipeline(tmp_path):
+def test_the_file_has_the_last_step_of_a_pipeline(tmp_path):
     table, targets = make_funnel(400, history=True, random_state=0, return_X_y=True)
     history = HistoryFeatures(time="time", keys=["user_id"], drop=["time"])
     model = FSMDClassifier(**SMALL)
@@ -277,7 +287,7 @@ def test_the_last_step_of_a_pipeline(tmp_path):
     check_same(pipeline[-1], file, pipeline[:-1].transform(table))
 
 
-def test_searches_and_frozen_models(tmp_path):
+def test_accepts_searches_and_frozen_models(tmp_path):
     search = GridSearchCV(SharedBottomClassifier(**supported(SharedBottomClassifier, SMALL)), {"lr": [1e-3]}, cv=2).fit(
         X, Y
     )
@@ -285,12 +295,12 @@ def test_searches_and_frozen_models(tmp_path):
     check_same(MODEL, File(make_pipeline(FrozenEstimator(MODEL)), tmp_path), X)
 
 
-def test_a_model_from_a_file(tmp_path):
+def test_accepts_a_loaded_model(tmp_path):
     MODEL.save(tmp_path / "model.safetensors")
     check_same(MODEL, File(MultiTaskClassifier.load(tmp_path / "model.safetensors"), tmp_path), X)
 
 
-def test_without_onnx(monkeypatch, tmp_path):
+def test_without_onnx_the_error_names_the_extra(monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, "onnx", None)
     monkeypatch.delitem(sys.modules, "sklearn_fsmd.export.graph")
     with pytest.raises(
@@ -299,9 +309,9 @@ def test_without_onnx(monkeypatch, tmp_path):
         to_onnx(MODEL, tmp_path / "model.onnx")
 
 
-def test_without_onnxscript(monkeypatch, tmp_path):
-    own = lambda i, k: nn.Sequential(nn.Linear(i, 3 * k), nn.Unflatten(1, (k, 3)))  # noqa: E731
-    model = MultiTaskClassifier(extractor=own, max_epochs=1).fit(X, Y)
+def test_without_onnxscript_custom_extractors_are_refused(monkeypatch, tmp_path):
+    custom_extractor = lambda i, k: nn.Sequential(nn.Linear(i, 3 * k), nn.Unflatten(1, (k, 3)))  # noqa: E731
+    model = MultiTaskClassifier(extractor=custom_extractor, max_epochs=1).fit(X, Y)
     monkeypatch.setitem(sys.modules, "onnxscript", None)
     with pytest.raises(
         ImportError, match=r"to_onnx writes an 'extractor' of your own by torch.onnx, which needs onnxscr"

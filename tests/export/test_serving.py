@@ -1,4 +1,4 @@
-"""Serving without this library and without torch, the code in docs/serving.md, and real rows."""
+"""Serving without torch and this library, the code in docs/serving.md, and rows of real data."""
 
 import importlib.util
 import json
@@ -37,7 +37,7 @@ NEEDED = ("numpy", "onnxruntime", "flatbuffers", "packaging", "google")
 """Modules that onnxruntime imports."""
 
 
-def test_without_torch_and_without_this_library(tmp_path):
+def test_predicts_without_torch_and_this_library(tmp_path):
     X, Y = make_frame(200)
     model = shaken(FSMDClassifier(**SMALL).fit(X, Y))
     file = File(model, tmp_path)
@@ -58,51 +58,51 @@ def test_without_torch_and_without_this_library(tmp_path):
     np.testing.assert_allclose(np.load(tmp_path / "p.npy"), model.predict_marginals(X), rtol=0, atol=1e-6)
 
 
-def test_the_code_of_the_docs_runs(tmp_path, monkeypatch):
+def test_the_code_of_the_docs_gives_the_predictions_of_the_model(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    given = {}
+    namespace = {}
     for block in BLOCKS:
-        exec(compile(block, "docs/serving.md", "exec"), given)
-    X, model = given["X"][:100], given["model"]
-    np.testing.assert_allclose(given["marginals"], model.predict_marginals(X), atol=1e-6)
-    np.testing.assert_allclose(given["conditionals"], model.predict_conditionals(X), atol=1e-5)
-    np.testing.assert_allclose(given["rank_score"], model.rank_score(X, [1.0, 0.5]), rtol=1e-5)
+        exec(compile(block, "docs/serving.md", "exec"), namespace)
+    X, model = namespace["X"][:100], namespace["model"]
+    np.testing.assert_allclose(namespace["marginals"], model.predict_marginals(X), atol=1e-6)
+    np.testing.assert_allclose(namespace["conditionals"], model.predict_conditionals(X), atol=1e-5)
+    np.testing.assert_allclose(namespace["rank_score"], model.rank_score(X, [1.0, 0.5]), rtol=1e-5)
 
 
-# ---------------------------------------------------------------------------------------------------------- real rows
+# ---------------------------------------------------------------------------------------------------------- real data
 
 
-STRANGE = {"string": ["", "ünseen"], "int64": [2**63 - 1, 2**63 - 2, -(2**63)], "double": [1e30, -1e30, 0.5]}
+UNSEEN = {"string": ["", "ünseen"], "int64": [2**63 - 1, 2**63 - 2, -(2**63)], "double": [1e30, -1e30, 0.5]}
 
 
-def spoiled(X, types, random):
-    """Rows in which 5 % of the values are missing, and 5 % were not seen in fit."""
-    made = {}
+def with_odd_values(X, types, random):
+    """Rows with 5 % missing values and 5 % values that fit has not seen."""
+    columns = {}
     for name, kind in types.items():
         column = X[name].astype(object)
-        odd, missing = random.uniform(size=(2, len(X))) < 0.05
-        strange = pd.Series(random.choice(np.array(STRANGE[kind], object), len(X)), X.index, dtype=object)
-        made[name] = column.mask(odd, strange).mask(missing | column.isna(), None)
+        is_unseen, missing = random.uniform(size=(2, len(X))) < 0.05
+        unseen = pd.Series(random.choice(np.array(UNSEEN[kind], object), len(X)), X.index, dtype=object)
+        columns[name] = column.mask(is_unseen, unseen).mask(missing | column.isna(), None)
         if kind == "double":
-            made[name] = made[name].astype(float)
-    return pd.DataFrame(made)
+            columns[name] = columns[name].astype(float)
+    return pd.DataFrame(columns)
 
 
-def check_real(train, rows, folder, **params):
+def check_real_rows(train, rows, folder, **params):
     X, Y = train
     model = MultiTaskClassifier(**{**SMALL, "max_epochs": 1, "batch_size": 512, **params}).fit(X, Y)
     file = File(model, folder)
     X = rows[:10_000]
     assert len(X) == 10_000
     assert check_same(model, file, X, atol=1e-5) <= 1e-5
-    assert check_same(model, file, spoiled(X, file.types, np.random.RandomState(0)), atol=1e-5) <= 1e-5
+    assert check_same(model, file, with_odd_values(X, file.types, np.random.RandomState(0)), atol=1e-5) <= 1e-5
     return model, file
 
 
 @pytest.mark.usefixtures("real_data")
-def test_ten_thousand_rows_of_census(tmp_path):
+def test_ten_thousand_rows_of_census_income(tmp_path):
     X, Y = fetch_census_income(subset="validation", return_X_y=True)
-    _, file = check_real((X[:4000], Y[:4000]), X[4000:], tmp_path, link="independent")
+    _, file = check_real_rows((X[:4000], Y[:4000]), X[4000:], tmp_path, link="independent")
     assert len(file.types) == 39
     assert "string" in file.types.values()
 
@@ -111,6 +111,6 @@ def test_ten_thousand_rows_of_census(tmp_path):
 def test_ten_thousand_rows_of_kuairand(tmp_path):
     X, Y = fetch_kuairand_pure(start="2022-05-04", end="2022-05-04", return_X_y=True)
     rows, _ = fetch_kuairand_pure(start="2022-05-05", end="2022-05-06", return_X_y=True)
-    model, file = check_real((X[:4000], Y[:4000]), rows, tmp_path, n_members=2, link="chain")
+    model, file = check_real_rows((X[:4000], Y[:4000]), rows, tmp_path, n_members=2, link="chain")
     assert model._encoder.statistics is not None
     assert file.types["user_id"] == "int64"

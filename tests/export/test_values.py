@@ -1,4 +1,4 @@
-"""Expected values in exported files: every distribution, ensembles, parents, weights of `rank_score`."""
+"""Expected values in exported files: every distribution, ensembles, parents, and weights of `rank_score`."""
 
 import json
 
@@ -16,16 +16,16 @@ from tests.test_value_targets import AFTER_CLICK
 LOSSES = ["lognormal", "squared", "poisson"]
 OPTIONS = {
     "chain": {"link": "chain"},
-    "own embeddings": {"extractor": "separate", "low_order": "fm", "fm_sharing": "per_task"},
+    "separate embeddings": {"extractor": "separate", "low_order": "fm", "fm_sharing": "per_task"},
     "no low order": {"low_order": None, "tower_dims": ()},
     "members": {"link": "chain", "n_members": 3},
-    "a level": {"low_order": "linear"},
+    "level": {"low_order": "linear"},
 }
 TWO = {"value_targets": ["watch", "stars"], "value_parents": {"watch": "click"}}
 
 
 def targets():
-    """Clicks, conversions, seconds after clicks (some are 0), and a value in every row."""
+    """Rows with clicks, conversions, seconds after clicks (some are 0), and a value in every row."""
     X, Y = data()
     random = np.random.RandomState(3)
     seconds = np.exp(random.normal(2 + (X["city"] == "Paris"), 1.0)) * (random.uniform(size=len(X)) > 0.2)
@@ -34,7 +34,7 @@ def targets():
 
 @pytest.mark.parametrize("loss", LOSSES)
 @pytest.mark.parametrize("params", OPTIONS.values(), ids=OPTIONS)
-def test_every_distribution(loss, params, tmp_path):
+def test_every_distribution_predicts_the_same(loss, params, tmp_path):
     X, Y = targets()
     model = fit(MultiTaskClassifier, X, Y, value_loss=loss, **TWO, **params)
     if params.get("low_order") == "linear":
@@ -49,20 +49,20 @@ def test_every_distribution(loss, params, tmp_path):
     np.testing.assert_allclose(values[:, 0], expected, rtol=1e-5, atol=1e-6 * np.abs(given).max())
 
 
-def test_metadata(tmp_path):
+def test_metadata_describe_the_values(tmp_path):
     X, Y = targets()
     file = File(fit(FSMDClassifier, X, Y, **TWO), tmp_path)
-    said = {name: json.loads(file.metadata[name]) for name in ("value_names", "value_parents", "value_loss")}
-    assert said == {"value_names": ["watch", "stars"], "value_parents": [0, None], "value_loss": "lognormal"}
+    metadata = {name: json.loads(file.metadata[name]) for name in ("value_names", "value_parents", "value_loss")}
+    assert metadata == {"value_names": ["watch", "stars"], "value_parents": [0, None], "value_loss": "lognormal"}
     assert json.loads(file.metadata["rank_weights"]) == [1.0, 1.0, 1.0, 1.0]
     shapes = {output.name: output.shape for output in file.session.get_outputs()}
     assert shapes["values"] == ["n", 2]
     file = File(fit(FSMDClassifier), tmp_path)
-    assert [json.loads(file.metadata[name]) for name in said] == [[], [], None]
+    assert [json.loads(file.metadata[name]) for name in metadata] == [[], [], None]
 
 
 @pytest.mark.parametrize("weights", [None, [1.0, 0.5], [0.0, 0.0, 1.0], [1.0, -0.5, 0.25]])
-def test_weights_of_the_score(weights, tmp_path):
+def test_rank_weights_are_stored_and_used(weights, tmp_path):
     X, Y = targets()
     model = fit(FSMDClassifier, X, Y.drop(columns="stars"), **AFTER_CLICK)
     file = check(model, tmp_path, rank_weights=weights)
@@ -70,7 +70,7 @@ def test_weights_of_the_score(weights, tmp_path):
     assert json.loads(file.metadata["rank_weights"]) == given
 
 
-def test_negative_values_count_as_nothing_in_the_score(tmp_path):
+def test_negative_values_count_as_0_in_the_score(tmp_path):
     X, Y = targets()
     Y = Y.drop(columns="stars").assign(watch=Y["watch"] - 20)
     model = fit(FSMDClassifier, X, Y, **AFTER_CLICK, value_loss="squared")
@@ -81,7 +81,7 @@ def test_negative_values_count_as_nothing_in_the_score(tmp_path):
     check(model, tmp_path, rank_weights=[1.0, 0.0, 0.01])
 
 
-def test_the_largest_value_of_fit_bounds_the_file_too(tmp_path):
+def test_values_are_bounded_by_the_largest_value_of_fit(tmp_path):
     X, Y = targets()
     for n_members in (1, 2):
         model = fit(FSMDClassifier, X, Y.drop(columns="stars"), **AFTER_CLICK, n_members=n_members)
@@ -95,7 +95,7 @@ def test_the_largest_value_of_fit_bounds_the_file_too(tmp_path):
         assert given.max() <= (values.largest**values.slope * values.level).item() * 1.0001
 
 
-def test_bias_features_and_calibration_beside_values(tmp_path):
+def test_values_with_bias_features_and_calibration(tmp_path):
     X, Y = targets()
     shown = X.assign(position=np.arange(len(X)) % 5)
     model = fit(FSMDClassifier, shown, Y, **TWO, bias_features=["position"], n_members=2)
@@ -105,12 +105,12 @@ def test_bias_features_and_calibration_beside_values(tmp_path):
     check_same(model, File(model, tmp_path), hard_rows())
 
 
-def test_single_tasks(tmp_path):
+def test_values_of_a_single_task_classifier(tmp_path):
     X, Y = targets()
     check(fit(SingleTaskClassifier, X, Y, **TWO), tmp_path)
 
 
-def test_another_distribution_is_refused(tmp_path):
+def test_an_unknown_distribution_is_refused(tmp_path):
     class Gamma(ValueModel):
         pass
 
@@ -121,7 +121,7 @@ def test_another_distribution_is_refused(tmp_path):
         to_onnx(model, tmp_path / "model.onnx")
 
 
-def test_names_and_weights_that_do_not_go(tmp_path):
+def test_invalid_names_and_rank_weights_are_refused(tmp_path):
     X, Y = targets()
     model = fit(FSMDClassifier, X, Y, **TWO)
     with pytest.raises(
@@ -135,8 +135,8 @@ def test_names_and_weights_that_do_not_go(tmp_path):
 
 
 @pytest.mark.parametrize("loss", ["lognormal", "poisson"])
-def test_an_expectation_that_vanishes_is_corrected_as_in_python(loss, tmp_path):
-    """The logarithm of such a value is that of the smallest float32 instead of minus infinity."""
+def test_a_vanishing_expectation_is_corrected_as_in_the_model(loss, tmp_path):
+    """Its logarithm is the logarithm of the smallest float32 instead of minus infinity."""
     X, Y = targets()
     model = fit(FSMDClassifier, X, Y, value_loss=loss, **TWO)
     with torch.no_grad():

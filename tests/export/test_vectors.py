@@ -11,8 +11,8 @@ from tests.test_vectors import WIDTH, make_vectors, objects
 
 OPTIONS = {
     "ple": {"extractor": "ple"},
-    "own embeddings, fwfm": {"extractor": "separate", "low_order": "fwfm"},
-    "own embeddings, fm per task": {"extractor": "separate", "low_order": "fm", "fm_sharing": "per_task"},
+    "separate embeddings, fwfm": {"extractor": "separate", "low_order": "fwfm"},
+    "separate embeddings, fm per task": {"extractor": "separate", "low_order": "fm", "fm_sharing": "per_task"},
     "fwfm": {"low_order": "fwfm"},
     "linear": {"low_order": "linear"},
     "no low order": {"low_order": None},
@@ -32,14 +32,14 @@ def make_rows(n=300, seed=0):
 
 
 def odd_rows():
-    """Missing vectors, and components far beyond the range of fit."""
+    """Rows with missing vectors, and with components far beyond the range of fit."""
     X, _ = make_rows(40, seed=5)
     X["w"] = objects([None, [0.0, 0.0], [1e30, -1e30], [-3e38, 3e38]] * 10)
     return X
 
 
 @pytest.mark.parametrize("params", OPTIONS.values(), ids=OPTIONS)
-def test_every_part(params, tmp_path):
+def test_every_part_predicts_the_same(params, tmp_path):
     X, Y = make_rows()
     if "value_targets" not in params:
         X, Y = X.drop(columns="tags"), Y.drop(columns="seconds")
@@ -50,12 +50,12 @@ def test_every_part(params, tmp_path):
 
 
 @pytest.mark.parametrize("low_order", ["fm", "fwfm", "linear", None])
-def test_a_table_of_vectors_alone(low_order, tmp_path):
+def test_accepts_a_table_with_a_column_of_vectors_only(low_order, tmp_path):
     X, Y = make_vectors()
     check(fit(MultiTaskClassifier, X[["v"]], Y, low_order=low_order), tmp_path, X[["v"]])
 
 
-def test_a_nan_or_a_row_of_nan_is_a_missing_vector(tmp_path):
+def test_a_vector_with_any_nan_is_missing(tmp_path):
     X, Y = make_rows()
     X, Y = X[["user", "price", "w"]], Y[["click", "buy"]]
     file = File(fit(MultiTaskClassifier, X, Y), tmp_path)
@@ -68,7 +68,7 @@ def test_a_nan_or_a_row_of_nan_is_a_missing_vector(tmp_path):
     assert file.run_inputs({**given, "w": far})["marginals"][0, 0] == p[4]
 
 
-def test_another_width_is_an_error(tmp_path):
+def test_vectors_of_another_width_are_an_error(tmp_path):
     X, Y = make_rows()
     file = File(fit(MultiTaskClassifier, X[["user", "w"]], Y[["click", "buy"]]), tmp_path)
     user = np.array(["a", "b"], object)
@@ -81,7 +81,7 @@ def test_another_width_is_an_error(tmp_path):
         file.run_inputs({"user": user, "w": np.zeros((3, 2), np.float32)})
 
 
-def test_components_at_the_ends_of_the_range(tmp_path):
+def test_components_at_the_ends_of_the_range_predict_the_same(tmp_path):
     X, Y = make_vectors()
     model = fit(MultiTaskClassifier, X, Y)
     column = model._encoder.main.vectors[1]

@@ -25,7 +25,7 @@ def model(funnel):
 
 @pytest.fixture(scope="package")
 def known():
-    """A model of rows whose click depends only on the city, and whose conversion depends on the price too."""
+    """A model and test rows; clicks depend only on the city, and conversions also on the price."""
     random = np.random.RandomState(0)
     n = 3000
     city, price = random.choice(["Paris", "Rome", "Oslo"], n), random.uniform(size=n)

@@ -1,4 +1,4 @@
-"""Attributions add up, and identify the columns that matter, for any columns and models."""
+"""Attributions add up and identify the columns that matter, for every kind of column and model."""
 
 import copy
 import sys
@@ -41,16 +41,16 @@ def check_sums(found, predictions, baseline, tolerance=0.011):
 
 @pytest.mark.filterwarnings("ignore:.*the step before it, is 0")
 @pytest.mark.parametrize("cls", CLASSES)
-def test_they_add_up_for_every_estimator(cls):
+def test_attributions_add_up_for_every_estimator(cls):
     X, Y = make_frame(300)
     compression = {"embedding_compression": "quotient_remainder", "max_embedding_rows": 10}
     model = cls(**{**supported(cls, SIZES), "batch_norm": True, **supported(cls, compression)}).fit(X, Y)
     empty = pd.DataFrame({name: pd.Series([None], dtype=X[name].dtype) for name in X})
-    p, p_of_nothing = model.predict_marginals(X[:3]), model.predict_marginals(empty)[0]
+    p, p_empty = model.predict_marginals(X[:3]), model.predict_marginals(empty)[0]
     found = attributions(model, X[:3], target="click", scale="probability")
     assert list(found.frame.columns)[:5] == list(X.columns)
-    check_sums(found, p[:, 0], p_of_nothing[0])
-    check_sums(attributions(model, X[:3], target=1), logit(p[:, 1]), logit(p_of_nothing[1]))
+    check_sums(found, p[:, 0], p_empty[0])
+    check_sums(attributions(model, X[:3], target=1), logit(p[:, 1]), logit(p_empty[1]))
 
 
 OPTIONS = [
@@ -62,7 +62,7 @@ OPTIONS = [
 
 @pytest.mark.filterwarnings("ignore:.*share")
 @pytest.mark.parametrize("options", OPTIONS)
-def test_lists_vectors_values_members_bias_calibration_and_statistics(options):
+def test_attributions_add_up_for_every_kind_of_column(options):
     random = np.random.RandomState(0)
     n = 500
     X = pd.DataFrame({"user": random.randint(120, size=n).astype(str), "hour": random.randint(24, size=n).astype(str)})
@@ -89,10 +89,10 @@ def test_lists_vectors_values_members_bias_calibration_and_statistics(options):
     ).fit(X, Y)
     model.calibration_ = np.array([[1.3, 0.2], [0.8, -0.5]])
     empty = X[:1].assign(user=None, hour=None, tags=None, picture=None, price=np.nan, last=None)
-    p, p_of_nothing = model.predict_marginals(X[:6]), model.predict_marginals(empty)[0]
+    p, p_empty = model.predict_marginals(X[:6]), model.predict_marginals(empty)[0]
     found = attributions(model, X[:6], target="buy")
     assert list(found.frame.columns) == [*X.columns, "user × hour"]
-    check_sums(found, logit(p[:, 1]), logit(p_of_nothing[1]))
+    check_sums(found, logit(p[:, 1]), logit(p_empty[1]))
     assert (found.frame["position"] == 0).all()
     assert (found.frame.drop(columns="position").abs().max() > 0).all()
     found = attributions(model, X[:6], target="seconds")
@@ -102,18 +102,18 @@ def test_lists_vectors_values_members_bias_calibration_and_statistics(options):
         attributions(model, X[:1], target="seconds", scale="probability")
 
 
-def test_the_column_that_did_it(known):
+def test_the_column_that_matters_has_the_attribution(known):
     model, X, _ = known
     found = attributions(make_pipeline(FunctionTransformer(), model), X, target="click")
     paris = (X["city"] == "Paris").to_numpy()
-    both = found.frame["city"] + found.frame["copy"]
-    assert both[paris].mean() - both[~paris].mean() > 1
-    assert found.frame["noise"].abs().mean() < 0.2 * both.abs().mean()
+    city_and_copy = found.frame["city"] + found.frame["copy"]
+    assert city_and_copy[paris].mean() - city_and_copy[~paris].mean() > 1
+    assert found.frame["noise"].abs().mean() < 0.2 * city_and_copy.abs().mean()
     pd.testing.assert_index_equal(found.frame.index, X.index)
     assert found.target == "click"
 
 
-def test_arrays_and_few_steps(rng, monkeypatch):
+def test_accepts_arrays_and_warns_of_too_few_steps(rng, monkeypatch):
     X = rng.normal(size=(200, 3))
     model = FSMDClassifier(**SMALL, max_epochs=5, lr=0.05).fit(X, np.cumprod(X[:, :2] > 0, axis=1))
     found = attributions(model, X[:40])
@@ -134,13 +134,13 @@ def test_arrays_and_few_steps(rng, monkeypatch):
         ({"n_steps": 0}, "`n_steps` must be at least 1"),
     ],
 )
-def test_what_is_refused(known, options, message):
+def test_invalid_arguments_are_refused(known, options, message):
     model, X, _ = known
     with pytest.raises(ValueError, match=message):
         attributions(model, X[:1], **options)
 
 
-def test_no_model_and_no_captum(known, monkeypatch):
+def test_other_estimators_and_a_missing_captum_are_refused(known, monkeypatch):
     model, X, _ = known
     with pytest.raises(TypeError, match="Got DenoisingEmbedder"):
         attributions(DenoisingEmbedder(n_epochs=1).fit(X), X[:1])
@@ -149,8 +149,8 @@ def test_no_model_and_no_captum(known, monkeypatch):
         attributions(model, X[:1])
 
 
-def test_nothing_is_left_behind(known):
-    """Gradients and predictions of the model are unchanged."""
+def test_the_model_is_not_changed(known):
+    """Gradients and predictions of the model stay the same."""
     model, X, _ = known
     before = model.predict_marginals(X)
     gradients = [None if w.grad is None else w.grad.clone() for w in model.module_.parameters()]
@@ -160,20 +160,20 @@ def test_nothing_is_left_behind(known):
     np.testing.assert_array_equal(model.predict_marginals(X), before)
 
 
-def test_the_baseline_misses_numbers_as_rows_do():
+def test_the_baseline_equals_the_prediction_for_missing_values():
     X, Y = make_frame(300)
     model = FSMDClassifier(**SIZES | {"numeric_scaling": None}).fit(X, Y)
-    nothing = X[:1].assign(**dict.fromkeys(("visits", "price"), np.nan))
-    nothing = nothing.assign(**{name: None for name in X.columns if name not in ("visits", "price")})
-    p = model.predict_marginals(nothing)[0, 0]
+    empty_row = X[:1].assign(**dict.fromkeys(("visits", "price"), np.nan))
+    empty_row = empty_row.assign(**{name: None for name in X.columns if name not in ("visits", "price")})
+    p = model.predict_marginals(empty_row)[0, 0]
     found = attributions(model, X[:3], target="click")
     assert found.baseline == pytest.approx(logit(p), rel=1e-4, abs=1e-4)
 
 
-def test_threads_are_those_of_the_model(model, funnel, monkeypatch):
+def test_uses_the_number_of_threads_of_the_model(model, funnel, monkeypatch):
     seen = []
     forward = Path.__call__
     monkeypatch.setattr(Path, "__call__", lambda self, *x: (seen.append(torch.get_num_threads()), forward(self, *x))[1])
-    one = copy.copy(model).set_params(n_threads=2)
-    attributions(one, funnel[0][:2], target="click")
+    copied = copy.copy(model).set_params(n_threads=2)
+    attributions(copied, funnel[0][:2], target="click")
     assert set(seen) == {2}

@@ -1,4 +1,4 @@
-"""AttributionsDisplay and ImportancesDisplay."""
+"""`AttributionsDisplay` and `ImportancesDisplay`."""
 
 import matplotlib
 import numpy as np
@@ -17,7 +17,7 @@ def texts(labels):
     return [label.get_text() for label in labels]
 
 
-def test_bars_are_the_attributions_and_add_up(model, funnel):
+def test_bars_show_the_attributions_and_add_up(model, funnel):
     X = funnel[0][2000:2001].assign(age=np.nan)
     found = attributions(model, X, target="watch_seconds")
     display = AttributionsDisplay.from_estimator(model, X, target="watch_seconds", n_features=3)
@@ -37,7 +37,7 @@ def test_bars_are_the_attributions_and_add_up(model, funnel):
     assert "age missing" in labels
 
 
-def test_labels_stay_inside(model, funnel):
+def test_labels_are_inside_the_figure(model, funnel):
     display = AttributionsDisplay.from_estimator(model, funnel[0][:1])
     display.figure_.canvas.draw()
     frame, figure = display.ax_.get_window_extent(), display.figure_.bbox
@@ -49,10 +49,10 @@ def test_labels_stay_inside(model, funnel):
         assert figure.x0 <= box.x0 <= box.x1 <= figure.x1
 
 
-def test_a_missing_value_of_every_kind_is_named(model, funnel):
+def test_missing_values_of_every_kind_are_labelled(model, funnel):
     row = funnel[0][:1].astype({"brand": object}).assign(brand=None, age=np.nan, device="x", position=[[1, 2]])
     display = AttributionsDisplay(
-        pd.Series(1.0, index=["brand", "age", "device", "position", "of another"]),
+        pd.Series(1.0, index=["brand", "age", "device", "position", "other column"]),
         baseline=0.0,
         prediction=5.0,
         target="click",
@@ -64,13 +64,13 @@ def test_a_missing_value_of_every_kind_is_named(model, funnel):
         "age missing",
         "device = x",
         "position (2)",
-        "of another",
+        "other column",
     ]
     row = funnel[0][:1].astype({"brand": object}).assign(brand=None)
     assert "brand missing" in texts(AttributionsDisplay.from_estimator(model, row).ax_.get_yticklabels())
 
 
-def test_one_row_of_an_array(rng):
+def test_draws_one_row_of_an_array(rng):
     X = rng.normal(size=(60, 2))
     model = FSMDClassifier(**SMALL, max_epochs=1).fit(X, (X > 0).cumprod(axis=1))
     display = AttributionsDisplay.from_estimator(model, X[:1])
@@ -81,7 +81,7 @@ def test_one_row_of_an_array(rng):
         AttributionsDisplay.from_estimator(model, X[:1], n_features=0)
 
 
-def test_importances_are_drawn_with_their_spread(known):
+def test_importances_are_drawn_with_error_bars(known):
     model, X, Y = known
     found = feature_importances(model, X, Y, n_repeats=3, random_state=0)
     display = ImportancesDisplay.from_importances(found, n_features=2)
@@ -99,7 +99,7 @@ def test_importances_are_drawn_with_their_spread(known):
         ImportancesDisplay.from_importances(found, n_features=0)
 
 
-def test_a_row_of_an_array_without_the_bias_columns(rng):
+def test_draws_a_row_of_an_array_without_bias_features(rng):
     X = rng.normal(size=(60, 3))
     model = FSMDClassifier(**SMALL, max_epochs=1, bias_features=[0]).fit(X, (X[:, 1:] > 0).cumprod(axis=1))
     whole, without = (AttributionsDisplay.from_estimator(model, row) for row in (X[:1], X[:1, 1:]))

@@ -1,4 +1,4 @@
-"""Reliability and lift curves, compared with simple loops, and their plots."""
+"""Reliability and lift curves, compared with scikit-learn and simple loops, and their plots."""
 
 from itertools import permutations
 
@@ -25,7 +25,7 @@ def scored(rng):
     return (rng.uniform(size=700) < p**2).astype(float), p
 
 
-def test_reliability_is_scikit_learn_s(scored):
+def test_reliability_equals_that_of_scikit_learn(scored):
     y, p = scored
     observed, predicted = calibration_curve(y, p, n_bins=7, strategy="quantile")
     curve = reliability_curve(y, p, n_bins=7)
@@ -36,19 +36,19 @@ def test_reliability_is_scikit_learn_s(scored):
         np.testing.assert_allclose([row.low, row.high], [ends.low, ends.high], atol=1e-9)
 
 
-def test_a_weight_of_2_is_a_row_twice_but_for_the_interval(scored):
-    y, p = np.round(scored, 1)  # many equal predictions: the bins are the same
+def test_a_weight_of_2_repeats_a_row_except_for_the_interval(scored):
+    y, p = np.round(scored, 1)  # many equal predictions, so that the bins are the same
     twice = reliability_curve(np.append(y, y), np.append(p, p), n_bins=5)
     weighted = reliability_curve(y, p, n_bins=5, sample_weight=np.full(700, 2.0))
     columns = ["predicted", "observed"]
     np.testing.assert_allclose(weighted[columns], twice[columns])
     np.testing.assert_allclose(weighted[["low", "high"]], reliability_curve(y, p, n_bins=5)[["low", "high"]])
-    odd = np.where(np.arange(700) % 2, 1.0, 0.0)
+    odd_rows = np.where(np.arange(700) % 2, 1.0, 0.0)
     half = reliability_curve(y[1::2], p[1::2], n_bins=5)
-    pd.testing.assert_frame_equal(reliability_curve(y, p, n_bins=5, sample_weight=odd), half)
+    pd.testing.assert_frame_equal(reliability_curve(y, p, n_bins=5, sample_weight=odd_rows), half)
 
 
-def test_values_have_intervals_of_means(rng):
+def test_intervals_of_values_are_intervals_of_means(rng):
     y, p = rng.exponential(size=200), np.repeat([1.0, 2.0], 100)
     curve = reliability_curve(y, p, n_bins=2)
     error = y[:100].std(ddof=1) / 10
@@ -56,7 +56,7 @@ def test_values_have_intervals_of_means(rng):
     assert len(reliability_curve(y, np.ones(200))) == 1
 
 
-def test_lift_against_a_loop(scored):
+def test_lift_equals_that_of_a_loop(scored):
     y, score = scored
     y[:40] = np.nan
     curve = lift_curve(y, score, n_bins=6)
@@ -67,13 +67,13 @@ def test_lift_against_a_loop(scored):
     assert (curve["low"] <= curve["lift"] + 1e-12).all()
 
 
-def test_ties_share_what_they_have():
+def test_tied_rows_share_their_lift():
     y = np.array([1, 0, 1, 0, 0, 0, 0, 0])
     assert lift_curve(y, [1, 1, 1, 1, 0, 0, 0, 0], n_bins=4)["lift"].tolist() == [2, 2, 0, 0]
     assert lift_curve(y, np.ones(8), n_bins=2)["lift"].tolist() == [1, 1]
 
 
-def test_the_intervals_of_tied_values_are_as_wide_as_those_of_untied_ones(rng):
+def test_intervals_do_not_depend_on_ties(rng):
     y, score = rng.exponential(size=1000), np.repeat(np.arange(5.0), 200)
     ends = ["lift", "low", "high"]
     expected = lift_curve(y, score + rng.uniform(size=1000) * 1e-6, n_bins=5)
@@ -83,7 +83,7 @@ def test_the_intervals_of_tied_values_are_as_wide_as_those_of_untied_ones(rng):
     np.testing.assert_allclose(one["high"] - one["lift"], half)
 
 
-def test_bins_that_are_empty_keep_their_numbers():
+def test_bins_keep_their_numbers_if_others_are_empty():
     y, score, weights = [1, 0, 1, 0, 1, 0], [6, 5, 4, 3, 2, 1], [50, 1, 1, 1, 1, 46]
     curve = lift_curve(y, score, n_bins=10, sample_weight=weights)
     assert curve["bin"].tolist() == [1, 6]
@@ -94,12 +94,12 @@ def test_bins_that_are_empty_keep_their_numbers():
     assert display.ax_.get_xticks().tolist() == list(range(1, 11))
 
 
-def test_intervals_are_seen_whole():
+def test_intervals_are_inside_the_axes():
     random = np.random.RandomState(0)
     y = random.uniform(size=200) < 0.04
     display = LiftDisplay.from_predictions(y.astype(int), random.uniform(size=200))
     (curve,) = display.curves.values()
-    assert curve["high"].max() > 1.15 * curve["lift"].max()  # beyond what the points alone would need
+    assert curve["high"].max() > 1.15 * curve["lift"].max()  # more than the points would need
     assert display.ax_.get_ylim()[1] > curve["high"].max()
 
 
@@ -119,12 +119,12 @@ def test_intervals_are_seen_whole():
         (lift_curve, ([9, -4], [0.1, 0.2]), {}, "`y` must not be negative. Got -4.0"),
     ],
 )
-def test_curves_refuse(curve, args, options, message):
+def test_invalid_arguments_of_curves_are_refused(curve, args, options, message):
     with pytest.raises(ValueError, match=message):
         curve(*args, **options)
 
 
-def test_displays_draw_what_was_predicted(model, funnel):
+def test_displays_draw_the_curves_of_the_largest_segments(model, funnel):
     X, Y = (part[2000:] for part in funnel)
     display = ReliabilityDisplay.from_estimator(model, X, Y, by=X["segment"], max_segments=2)
     assert list(display.curves) == ["click", "conversion", "watch_seconds"]
@@ -133,20 +133,22 @@ def test_displays_draw_what_was_predicted(model, funnel):
     segments = list(display.curves["click"])
     assert segments[:2] == [str(name) for name in X["segment"].value_counts().index[:2]]
     assert segments[2] == "3 others"
-    own = (X["segment"].astype(str) == segments[0]).to_numpy()
-    expected = reliability_curve(Y.loc[own, "click"], model.predict_marginals(X)[own, 0], n_bins=own.sum() // 50)
+    in_segment = (X["segment"].astype(str) == segments[0]).to_numpy()
+    expected = reliability_curve(
+        Y.loc[in_segment, "click"], model.predict_marginals(X)[in_segment, 0], n_bins=in_segment.sum() // 50
+    )
     np.testing.assert_allclose(np.asarray(display.axes_[0].containers[0][0].get_ydata(), float), expected["observed"])
     legend = [text.get_text() for text in display.figure_.legends[0].get_texts()]
-    assert legend[0] == f"{segments[0]} ({own.sum()} rows)"
+    assert legend[0] == f"{segments[0]} ({in_segment.sum()} rows)"
     display.figure_.canvas.draw()
     box, figure = display.figure_.legends[0].get_window_extent(), display.figure_.bbox
     assert figure.x0 <= box.x0 <= box.x1 <= figure.x1
     assert figure.y0 <= box.y0
-    assert all(box.y1 <= own.xaxis.label.get_window_extent().y0 for own in display.axes_)
+    assert all(box.y1 <= ax.xaxis.label.get_window_extent().y0 for ax in display.axes_)
 
     seconds = Y["watch_seconds"].fillna(0)
     curve = display.curves["watch_seconds"][segments[0]]
-    assert np.average(curve["observed"], weights=curve["n"]) == pytest.approx(seconds[own].mean())
+    assert np.average(curve["observed"], weights=curve["n"]) == pytest.approx(seconds[in_segment].mean())
 
 
 def test_rare_segments_and_missing_labels(model, funnel):
@@ -157,7 +159,7 @@ def test_rare_segments_and_missing_labels(model, funnel):
     with pytest.warns(UserWarning, match="'conversion' is unknown in"):
         display = ReliabilityDisplay.from_estimator(model, X, Y, by=by, targets=["conversion"])
     found = {segment: curve["n"].sum() for segment, curve in display.curves["conversion"].items()}
-    no_click = (Y["click"] == 0).to_numpy()  # after which a conversion is a 0, observed or not
+    no_click = (Y["click"] == 0).to_numpy()  # without a click a conversion is 0, observed or not
     assert found == {"missing": 70 + no_click[20:100].sum(), "b": 130, "rare": no_click[:20].sum()}
     Y = funnel[1][2000:2300]
     with pytest.raises(ValueError, match="no target 'sale'; the targets are \\['click', 'conversion'"):
@@ -166,7 +168,7 @@ def test_rare_segments_and_missing_labels(model, funnel):
         ReliabilityDisplay.from_estimator(model, X, Y, by=by, max_segments=0)
 
 
-def test_steps_where_their_parent_has_happened(model, funnel):
+def test_conditional_curves_use_rows_whose_parent_has_happened(model, funnel):
     X, Y = (part[2000:] for part in funnel)
     Y = Y.astype({"conversion": float})
     Y.iloc[:50, Y.columns.get_loc("conversion")] = np.nan
@@ -181,7 +183,7 @@ def test_steps_where_their_parent_has_happened(model, funnel):
     assert list(alone.curves) == ["conversion | click"]
 
 
-def test_from_predictions_and_given_axes(scored):
+def test_from_predictions_and_with_given_axes(scored):
     import matplotlib.pyplot as plt
 
     y, p = scored
@@ -200,22 +202,22 @@ def test_from_predictions_and_given_axes(scored):
     assert lift.ax_ is axes[0]
 
 
-def test_lift_by_each_target_and_by_one_ranking(model, funnel):
+def test_lift_by_the_prediction_of_each_target_or_by_one_ranking(model, funnel):
     X, Y = (part[2000:] for part in funnel)
     pipeline = make_pipeline(FunctionTransformer(), model)
-    own = LiftDisplay.from_estimator(pipeline, X, Y)
-    assert list(own.curves) == ["click", "conversion", "watch_seconds"]
+    by_target = LiftDisplay.from_estimator(pipeline, X, Y)
+    assert list(by_target.curves) == ["click", "conversion", "watch_seconds"]
     np.testing.assert_allclose(
-        own.curves["conversion"]["lift"], lift_curve(Y["conversion"], model.predict_marginals(X)[:, 1])["lift"]
+        by_target.curves["conversion"]["lift"], lift_curve(Y["conversion"], model.predict_marginals(X)[:, 1])["lift"]
     )
-    one = LiftDisplay.from_estimator(pipeline, X, Y, rank_weights=[1, 0.5])
+    by_score = LiftDisplay.from_estimator(pipeline, X, Y, rank_weights=[1, 0.5])
     expected = lift_curve(Y["click"], model.rank_score(X, [1, 0.5]))
-    np.testing.assert_allclose(one.curves["click"]["lift"], expected["lift"])
-    assert "weights 1 : 0.5" in one.ax_.get_xlabel()
+    np.testing.assert_allclose(by_score.curves["click"]["lift"], expected["lift"])
+    assert "weights 1 : 0.5" in by_score.ax_.get_xlabel()
 
 
-def test_targets_with_negative_values(rng):
-    """They have no lift; their points are inside the axes of the reliability plot."""
+def test_targets_with_negative_values_have_no_lift(rng):
+    """Their points are inside the axes of the reliability plot."""
     X = rng.normal(size=(300, 2))
     Y = pd.DataFrame({"click": X[:, 0] > 0, "profit": 5 * X[:, 1] - 3})
     params = {"max_epochs": 2, "value_targets": ["profit"], "value_loss": "squared"}
@@ -229,7 +231,7 @@ def test_targets_with_negative_values(rng):
 
 
 @pytest.mark.parametrize("scales", [("log", "log"), ("linear", "log"), ("log", "linear"), ("symlog", "symlog")])
-def test_reliability_on_axes_with_a_scale_of_their_own(scales, scored):
+def test_reliability_on_axes_with_other_scales(scales, scored):
     import matplotlib.pyplot as plt
 
     _, ax = plt.subplots()
@@ -252,7 +254,7 @@ def test_reliability_keeps_the_ticks_of_given_axes(scored):
     assert ax.get_xticks().tolist() == [0.25, 0.75]
 
 
-def test_segments_that_are_named_as_those_taken_together(scored):
+def test_segments_with_the_name_of_the_merged_segment(scored):
     by = ["2 others"] * 300 + ["a"] * 300 + ["b"] * 50 + ["c", np.nan] * 25
     curves = ReliabilityDisplay.from_predictions(*scored, by=by).curves["y"]
     found = {segment: curve["n"].sum() for segment, curve in curves.items()}
@@ -262,12 +264,12 @@ def test_segments_that_are_named_as_those_taken_together(scored):
     assert found == {"2 others": 300, "a": 300, "2 others (together)": 100}
 
 
-def test_a_nan_among_words_is_a_missing_segment(scored):
+def test_a_nan_among_strings_is_a_missing_segment(scored):
     curves = ReliabilityDisplay.from_predictions(*scored, by=["a"] * 350 + [np.nan] * 350).curves["y"]
     assert set(curves) == {"a", "missing"}
 
 
-def test_classes_that_are_words_and_one_target(rng):
+def test_a_single_target_with_string_classes(rng):
     X = rng.normal(size=(200, 2))
     y = np.where(X[:, 0] > 0, "yes", "no")
     model = SingleTaskClassifier(**SMALL, max_epochs=5).fit(X, y)
@@ -276,7 +278,7 @@ def test_classes_that_are_words_and_one_target(rng):
     assert ReliabilityDisplay.from_estimator(model, X, y).curves["y"]["all"]["n"].sum() == 200
 
 
-def test_steps_of_independent_targets_are_judged_as_their_conditionals_are_made(funnel):
+def test_conditional_curves_of_independent_targets(funnel):
     X, Y = funnel
     Y = Y[["click", "conversion"]]
     model = MultiTaskClassifier(link="independent", **SMALL, max_epochs=2).fit(X[:2000], Y[:2000])
@@ -290,7 +292,7 @@ def test_steps_of_independent_targets_are_judged_as_their_conditionals_are_made(
     assert row.predicted == pytest.approx(model.predict_conditionals(X)[clicked, 1].mean())
 
 
-def test_no_curve_depends_on_the_order_of_tied_rows():
+def test_curves_do_not_depend_on_the_order_of_tied_rows():
     y, p = np.array([0, 1, 0, 1.0, 0, 1]), np.array([0.1, 0.5, 0.5, 0.5, 0.9, 0.9])
     weights = np.array([1, 1, 10, 3, 1, 2.0])
     orders = [list(order) for order in permutations(range(6))]
@@ -301,7 +303,7 @@ def test_no_curve_depends_on_the_order_of_tied_rows():
     assert len(errors) == 1
 
 
-def test_bins_end_where_predictions_do_and_have_their_rows(rng):
+def test_bins_do_not_split_ties_and_have_the_minimum_of_rows(rng):
     p = np.concatenate([np.linspace(0.01, 0.1, 49), np.full(100, 0.2), np.linspace(0.3, 0.9, 101)])
     y = (rng.uniform(size=250) < p).astype(int)
     display = ReliabilityDisplay.from_predictions(y, p, n_bins=5, min_bin_rows=50)
@@ -319,7 +321,7 @@ def test_a_single_value_has_no_interval():
     assert curve[["low", "high"]].isna().all(axis=None)
 
 
-def test_segments_of_one_name_are_refused(scored):
+def test_segments_with_the_same_name_are_refused(scored):
     y, p = scored
     for by in (["missing", None] * 350, ["1"] * 350 + [1] * 350):
         with pytest.raises(ValueError, match="which would be one segment '(missing|1)'. Rename one of them"):
@@ -327,12 +329,12 @@ def test_segments_of_one_name_are_refused(scored):
 
 
 @pytest.mark.parametrize("display", [LiftDisplay, ReliabilityDisplay])
-def test_targets_of_one_name_are_refused(display, rng):
+def test_targets_with_the_same_name_are_refused(display, rng):
     with pytest.raises(ValueError, match="Two targets are named 'a'"):
         display.from_predictions(rng.randint(2, size=(40, 2)), rng.uniform(size=(40, 2)), task_names=["a", "a"])
 
 
-def test_a_target_without_a_positive_has_no_lift(model, funnel):
+def test_a_target_without_positive_rows_has_no_lift(model, funnel):
     X, Y = (part[2000:] for part in funnel)
     Y = Y.assign(conversion=0)
     assert list(LiftDisplay.from_estimator(model, X, Y).curves) == ["click", "watch_seconds"]
@@ -340,14 +342,14 @@ def test_a_target_without_a_positive_has_no_lift(model, funnel):
         LiftDisplay.from_estimator(model, X, Y.assign(click=0, watch_seconds=np.nan))
 
 
-def test_targets_may_be_one_name_and_not_none(model, funnel):
+def test_targets_may_be_one_name_but_not_empty(model, funnel):
     X, Y = (part[2000:] for part in funnel)
     assert list(ReliabilityDisplay.from_estimator(model, X, Y, targets="click").curves) == ["click"]
     with pytest.raises(ValueError, match=r"`targets` must name some of \['click'"):
         ReliabilityDisplay.from_estimator(model, X, Y, targets=[])
 
 
-def test_values_given_their_step_are_judged_where_it_has_happened(funnel):
+def test_conditional_curves_of_values_use_rows_with_a_click(funnel):
     X, Y = funnel
     Y = Y[["click"]].assign(seconds=np.where(Y["click"] == 1, 1.0 + X["price"], np.nan))
     model = MultiTaskClassifier(**SMALL, value_targets=["seconds"], value_parents={"seconds": "click"}).fit(X, Y)

@@ -1,4 +1,4 @@
-"""Permutation importances: which scores drop, for which columns and targets."""
+"""Permutation importances: the drop of each score when a column is shuffled."""
 
 import numpy as np
 import pandas as pd
@@ -13,7 +13,7 @@ from sklearn_fsmd.metrics import auc_per_task, concordance, get_scorer
 from tests.inspection.conftest import SMALL
 
 
-def test_each_target_needs_its_columns(known):
+def test_important_columns_are_found_for_each_target(known):
     model, X, Y = known
     found = feature_importances(model, X, Y, groups={"where": ["city", "copy"]}, random_state=0)
     means = found.frame.xs("mean", axis=1, level=1)
@@ -25,7 +25,7 @@ def test_each_target_needs_its_columns(known):
     np.testing.assert_allclose(found.frame["click", "std"], found.importances[:, 0].std(axis=1))
 
 
-def test_one_scorer_or_its_name(known):
+def test_accepts_a_scorer_or_its_name(known):
     model, X, Y = known
     one, named = (
         feature_importances(model, X, Y, scoring=scoring, n_repeats=1, random_state=0)
@@ -35,15 +35,15 @@ def test_one_scorer_or_its_name(known):
     np.testing.assert_array_equal(one.importances, named.importances)
 
 
-def test_a_group_matters_more_than_columns_that_stand_in_for_each_other(known):
+def test_a_group_of_redundant_columns_matters_more_than_each_column(known):
     model, X, Y = known
-    alone = feature_importances(model, X, Y, random_state=0).frame["click", "mean"]
-    together = feature_importances(model, X, Y, groups={"both": [0, 1]}, random_state=0).frame["click", "mean"]
-    assert together["both"] > max(alone["city"], alone["copy"]) + 0.05
+    by_column = feature_importances(model, X, Y, random_state=0).frame["click", "mean"]
+    by_group = feature_importances(model, X, Y, groups={"both": [0, 1]}, random_state=0).frame["click", "mean"]
+    assert by_group["both"] > max(by_column["city"], by_column["copy"]) + 0.05
 
 
-def test_they_are_scikit_learn_s(known):
-    """For columns that scikit-learn can permute, the result is the same with the same seed."""
+def test_importances_equal_those_of_scikit_learn(known):
+    """For columns that scikit-learn can permute, results with the same seed are the same."""
     model, X, Y = known
     ours = feature_importances(model, X, Y, scoring=["click_auc", "mean_auc"], n_repeats=2, random_state=3)
     theirs = permutation_importance(
@@ -53,7 +53,7 @@ def test_they_are_scikit_learn_s(known):
         np.testing.assert_allclose(ours.importances[:, k], theirs[name].importances, atol=1e-12)
 
 
-def test_values_lists_vectors_pipelines_and_missing_labels():
+def test_accepts_values_lists_vectors_pipelines_and_missing_labels():
     random = np.random.RandomState(0)
     n = 400
     X = pd.DataFrame({"user": random.choice(list("abcde"), n)})
@@ -75,7 +75,7 @@ def test_values_lists_vectors_pipelines_and_missing_labels():
     assert few.importances.shape == (3, 3, 1)
 
 
-def test_arrays_weights_and_one_target(rng):
+def test_accepts_arrays_weights_and_one_target(rng):
     X = rng.normal(size=(300, 3))
     y = (X[:, 1] > 0).astype(int)
     model = FSMDClassifier(**SMALL, max_epochs=10, lr=0.05).fit(X, y)
@@ -97,13 +97,13 @@ def test_arrays_weights_and_one_target(rng):
         ({"scoring": ["click_auc"], "sample_weight": 1.0}, "Leave one out"),
     ],
 )
-def test_what_is_refused(known, options, message):
+def test_invalid_options_are_refused(known, options, message):
     model, X, Y = known
     with pytest.raises(ValueError, match=message.replace("[", "\\[")):
         feature_importances(model, X, Y, **options)
 
 
-def test_what_has_no_score_and_no_model_is_refused(known, funnel, model):
+def test_undefined_scores_and_other_estimators_are_refused(known, funnel, model):
     classifier, X, Y = known
     with pytest.raises(ValueError, match="score of 'conversion' is not defined on these rows"):
         feature_importances(classifier, X, Y.assign(conversion=0))
@@ -113,7 +113,7 @@ def test_what_has_no_score_and_no_model_is_refused(known, funnel, model):
         feature_importances(model, *funnel, sample_weight=np.ones(3000))
 
 
-def test_names_that_are_numbers_are_names(rng):
+def test_numbers_in_groups_are_column_names_if_names_are_numbers(rng):
     X = pd.DataFrame(rng.normal(size=(200, 3)), columns=[2, 1, 0])
     model = FSMDClassifier(**SMALL, max_epochs=1).fit(X, (X > 0).to_numpy()[:, :2].cumprod(axis=1))
     Y = (X > 0).to_numpy()[:, :2].cumprod(axis=1)
@@ -124,16 +124,16 @@ def test_names_that_are_numbers_are_names(rng):
 
 
 @pytest.mark.parametrize("scoring", [None, ["mean_auc"]])
-def test_rows_and_labels_have_to_be_as_many(scoring, known):
+def test_inconsistent_numbers_of_rows_are_refused(scoring, known):
     model, X, Y = known
     with pytest.raises(ValueError, match="inconsistent numbers of samples"):
         feature_importances(model, X[:100], Y, scoring=scoring)
 
 
-def test_what_cannot_matter_does_not_where_some_rows_are_drawn(known):
-    """scikit-learn scores all rows before and a part after, so the chance of the draw counts for each column."""
+def test_a_constant_column_has_importance_0_in_a_sample_of_rows(known):
+    """In scikit-learn the first score is that of all rows, so the sampling error is part of each importance."""
     model, X, Y = known
-    X = X.assign(noise=0.5)  # the model reads it, and all rows have the same
+    X = X.assign(noise=0.5)  # the model uses it, and all rows have the same value
     found = feature_importances(model, X, Y, max_samples=0.2, n_repeats=3, random_state=0)
     assert (found.frame.loc["noise"] == 0).all()
     assert found.frame["click", "std"].drop("noise").max() > 0
@@ -141,12 +141,12 @@ def test_what_cannot_matter_does_not_where_some_rows_are_drawn(known):
     assert np.abs(found.scores - whole.scores).max() > 1e-4
     same = feature_importances(model, X, Y, max_samples=len(X), n_repeats=1, random_state=0)
     np.testing.assert_array_equal(same.importances, whole.importances)
-    for most in (0, 1.5, True, len(X) + 1):
+    for max_samples in (0, 1.5, True, len(X) + 1):
         with pytest.raises(ValueError, match="`max_samples` must be a number of the .* rows, or a share of them"):
-            feature_importances(model, X, Y, max_samples=most)
+            feature_importances(model, X, Y, max_samples=max_samples)
 
 
-def test_steps_and_values_can_be_judged_where_the_step_before_has_happened():
+def test_conditional_importances_use_rows_whose_parent_has_happened():
     random, n = np.random.RandomState(0), 900
     X = pd.DataFrame({"city": random.choice(list("ab"), n), "price": random.uniform(1, 9, n)})
     click = random.uniform(size=n) < np.where(X["city"] == "a", 0.9, 0.2)
@@ -157,8 +157,8 @@ def test_steps_and_values_can_be_judged_where_the_step_before_has_happened():
     assert found.score_names == ["click", "seconds | click"]
     means = found.frame["seconds | click", "mean"]
     assert means["price"] > 0.2 > 0.05 > abs(means["city"])
-    of_all = feature_importances(model, X, Y, random_state=0).frame["seconds", "mean"]
-    assert of_all["city"] > of_all["price"]
+    unconditional = feature_importances(model, X, Y, random_state=0).frame["seconds", "mean"]
+    assert unconditional["city"] > unconditional["price"]
     given = model.predict_values(X, conditional=True)[click, 0]
     assert found.scores[1] == pytest.approx(concordance(Y["seconds"][click], given))
     with pytest.raises(ValueError, match="`conditional` and `scoring` do not go together"):

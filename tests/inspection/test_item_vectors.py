@@ -1,4 +1,4 @@
-"""Embeddings as a DataFrame: those that the network looks up."""
+"""Embeddings of the network as a DataFrame."""
 
 import numpy as np
 import pandas as pd
@@ -24,12 +24,12 @@ def frame_of_lists(n=300):
     return X, random.randint(2, size=(n, 2)).cumprod(axis=1)
 
 
-SHARED_ROWS = {"embedding_compression": "quotient_remainder", "max_embedding_rows": 4}
+COMPRESSED = {"embedding_compression": "quotient_remainder", "max_embedding_rows": 4}
 
 
 @pytest.mark.filterwarnings("ignore:.*share")
-@pytest.mark.parametrize("options", [{}, SHARED_ROWS, {**SHARED_ROWS, "embedding_compression": "hash"}])
-def test_they_are_what_the_network_looks_up(options):
+@pytest.mark.parametrize("options", [{}, COMPRESSED, {**COMPRESSED, "embedding_compression": "hash"}])
+def test_vectors_equal_those_that_the_network_looks_up(options):
     X, Y = frame_of_lists()
     options = {**options, "shared_embeddings": {"last": "item"}, "bias_features": ["position"], "max_epochs": 1}
     model = FSMDClassifier(**SMALL, **options).fit(X, Y)
@@ -46,9 +46,9 @@ def test_they_are_what_the_network_looks_up(options):
     pd.testing.assert_frame_equal(item_vectors(model, "last"), items.rename_axis("last"))
     tags = item_vectors(model, "tags")
     assert cities.index.name == "city"
-    one = [i for i, row in enumerate(X["tags"]) if len(row) == 1]
+    with_one_tag = [i for i, row in enumerate(X["tags"]) if len(row) == 1]
     n_codes = rows.codes.shape[1]
-    np.testing.assert_allclose(looked_up[one, n_codes, 0], tags.loc[[X["tags"][i][0] for i in one]])
+    np.testing.assert_allclose(looked_up[with_one_tag, n_codes, 0], tags.loc[[X["tags"][i][0] for i in with_one_tag]])
 
 
 @pytest.mark.parametrize(
@@ -61,14 +61,14 @@ def test_they_are_what_the_network_looks_up(options):
         (7, "no column 7"),
     ],
 )
-def test_what_is_refused(column, message):
+def test_invalid_columns_are_refused(column, message):
     X, Y = frame_of_lists()
     model = FSMDClassifier(**SMALL, bias_features=["position"], max_epochs=1).fit(X, Y)
     with pytest.raises(ValueError, match=message):
         item_vectors(model, column)
 
 
-def test_members_and_tasks_that_share_nothing():
+def test_members_and_tasks_have_separate_vectors():
     X, Y = frame_of_lists()
     X = X[["city", "item"]]
     vectors = item_vectors(SingleTaskClassifier(**SMALL, n_members=2, max_epochs=1).fit(X, Y), "item")
@@ -82,8 +82,8 @@ def test_members_and_tasks_that_share_nothing():
     np.testing.assert_array_equal(vectors.loc[X["item"][0], (1, "conversion")], second)
 
 
-def test_a_column_that_shares_a_taste_has_alike_vectors():
-    """Items of the same kind get vectors with similar directions."""
+def test_similar_items_have_similar_vectors():
+    """Items that the same users like get vectors with similar directions."""
     random = np.random.RandomState(0)
     n = 6000
     user, item = random.randint(20, size=n), random.randint(20, size=n)
@@ -97,7 +97,7 @@ def test_a_column_that_shares_a_taste_has_alike_vectors():
     assert cosines[same].mean() > cosines[~same].mean() + 0.5
 
 
-def test_no_model():
+def test_other_estimators_are_refused():
     X, _ = frame_of_lists()
     with pytest.raises(TypeError, match="Got DenoisingEmbedder"):
         item_vectors(DenoisingEmbedder(n_epochs=1).fit(X[["city"]]), "city")

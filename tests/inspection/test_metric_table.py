@@ -1,4 +1,4 @@
-"""Metrics compared with those of scikit-learn, and the coverage of intervals."""
+"""The table of metrics, compared with scikit-learn, and the coverage of its intervals."""
 
 import copy
 
@@ -15,17 +15,17 @@ from sklearn_fsmd.plotting import ReliabilityDisplay
 from tests.inspection.conftest import SMALL
 
 
-def test_figures_of_targets_and_segments(model, funnel):
+def test_metrics_of_targets_and_segments(model, funnel):
     X, Y = (part[2000:] for part in funnel)
     table = metric_table(model, X, Y, by=X["device"], groups=X["user_id"], n_samples=30, random_state=0)
     p, seconds = model.predict_marginals(X), model.predict_values(X)[:, 0]
-    own = (X["device"] == "phone").to_numpy()
+    on_phone = (X["device"] == "phone").to_numpy()
     row = table.loc[("conversion", "phone")]
-    y = Y["conversion"][own]
-    assert row["n"] == own.sum()
-    assert row["ranking"] == pytest.approx(roc_auc_score(y, p[own, 1]))
-    assert row["error"] == pytest.approx(log_loss(y, p[own, 1].astype(float)))
-    assert row["level"] == pytest.approx(p[own, 1].mean() / y.mean())
+    y = Y["conversion"][on_phone]
+    assert row["n"] == on_phone.sum()
+    assert row["ranking"] == pytest.approx(roc_auc_score(y, p[on_phone, 1]))
+    assert row["error"] == pytest.approx(log_loss(y, p[on_phone, 1].astype(float)))
+    assert row["level"] == pytest.approx(p[on_phone, 1].mean() / y.mean())
     row, watched = table.loc[("watch_seconds", "all rows")], Y["watch_seconds"].fillna(0)
     assert row["ranking"] == pytest.approx(concordance(watched, seconds))
     assert row["error"] == pytest.approx(value_rmse(watched, seconds))
@@ -33,7 +33,7 @@ def test_figures_of_targets_and_segments(model, funnel):
         assert (table[f"{name}_low"] <= table[f"{name}_high"]).all()
 
 
-def test_steps_of_the_rows_that_had_the_one_before(model, funnel):
+def test_conditional_metrics_use_rows_whose_parent_has_happened(model, funnel):
     X, Y = (part[2000:] for part in funnel)
     table = metric_table(model, X, Y, by="device", conditional=True, n_samples=5, random_state=0)
     clicked = (Y["click"] == 1).to_numpy()
@@ -49,12 +49,12 @@ def test_steps_of_the_rows_that_had_the_one_before(model, funnel):
     assert table.loc[("conversion | click", "phone"), "n"] == phone.sum()
 
 
-def test_two_cuts_share_their_names(model, funnel):
+def test_segments_of_two_segmentations_have_their_names(model, funnel):
     X, Y = (part[2000:2400] for part in funnel)
     table = metric_table(model, X, Y, by={"a": X["device"], "b": np.arange(400) % 2}, n_samples=2, random_state=0)
-    one = metric_table(model, X, Y, by=np.arange(400) % 2, n_samples=2, random_state=0)
+    single = metric_table(model, X, Y, by=np.arange(400) % 2, n_samples=2, random_state=0)
     assert "a = phone" in table.index.get_level_values("segment")
-    np.testing.assert_allclose(table.loc[("click", "b = 1")], one.loc[("click", "1")])
+    np.testing.assert_allclose(table.loc[("click", "b = 1")], single.loc[("click", "1")])
 
 
 @pytest.mark.parametrize(
@@ -66,7 +66,7 @@ def test_two_cuts_share_their_names(model, funnel):
         (np.array([1, "1"] * 25, dtype=object), "`by` holds 1 and '1', which would be one segment '1'"),
     ],
 )
-def test_segments_with_one_name_are_refused(by, message, model, funnel):
+def test_segments_with_the_same_name_are_refused(by, message, model, funnel):
     X, Y = (part[2000:2050] for part in funnel)
     with pytest.raises(ValueError, match=message):
         metric_table(model, X, Y, by=by, n_samples=1)
@@ -75,7 +75,7 @@ def test_segments_with_one_name_are_refused(by, message, model, funnel):
         assert table.loc[("click", "a = all rows"), "n"] == 25
 
 
-def test_a_nan_among_words_is_a_missing_segment_and_no_group(model, funnel):
+def test_a_nan_among_strings_is_a_missing_segment_and_no_group(model, funnel):
     X, Y = (part[2000:2050] for part in funnel)
     table = metric_table(model, X, Y, by=["a", np.nan] * 25, n_samples=1)
     assert table.loc[("click", "missing"), "n"] == 25
@@ -83,14 +83,14 @@ def test_a_nan_among_words_is_a_missing_segment_and_no_group(model, funnel):
         metric_table(model, X, Y, groups=["a", np.nan] * 25)
 
 
-def test_the_auc_of_sorted_rows_is_scikit_learn_s(rng):
+def test_the_auc_of_sorted_rows_equals_that_of_scikit_learn(rng):
     p, y, weights = np.sort(rng.randint(20, size=300) / 20), rng.randint(2, size=300), rng.randint(3, size=300) * 1.0
     assert _auc(y, p, weights) == pytest.approx(roc_auc_score(y, p, sample_weight=weights))
     assert np.isnan(_auc(np.ones(3), p[:3], np.ones(3)))
 
 
-def test_users_widen_the_interval_where_their_rows_are_alike(model, funnel):
-    """Each row ten times, as rows of one user: treated as independent, they give intervals that are too narrow."""
+def test_groups_of_similar_rows_widen_the_interval(model, funnel):
+    """Each user has the same row ten times. Intervals that treat these rows as independent are too narrow."""
     X, Y = (part[2000:2100] for part in funnel)
     X, Y = X.loc[np.repeat(X.index, 10)], Y.loc[np.repeat(Y.index, 10)]
     groups = np.repeat(np.arange(100), 10)
@@ -101,21 +101,21 @@ def test_users_widen_the_interval_where_their_rows_are_alike(model, funnel):
     assert by_groups["ranking"] == pytest.approx(by_rows["ranking"])
 
 
-def test_intervals_cover_the_truth(known):
-    """In many draws of rows, about 19 of 20 intervals contain the value of all rows."""
+def test_intervals_cover_the_true_value(known):
+    """For many samples of rows, about 19 of 20 intervals contain the value of all rows."""
     model, X, Y = known
     whole = metric_table(model, X, Y, n_samples=1).loc[("click", "all rows"), "level"]
     random = np.random.RandomState(0)
-    held = 0
+    n_covered = 0
     for seed in range(40):
         rows = random.choice(len(X), 200)
         found = metric_table(model, X.iloc[rows], Y.iloc[rows], n_samples=60, random_state=seed)
         row = found.loc[("click", "all rows")]
-        held += row["level_low"] <= whole <= row["level_high"]
-    assert held >= 34
+        n_covered += row["level_low"] <= whole <= row["level_high"]
+    assert n_covered >= 34
 
 
-def test_what_is_not_there(model, funnel):
+def test_undefined_metrics_are_nan_and_invalid_arguments_are_refused(model, funnel):
     X, Y = (part[2000:2050] for part in funnel)
     table = metric_table(model, X, Y, groups=[0] * 25 + [1] * 25, n_samples=5, random_state=0)
     assert np.isnan(table["level_low"]).all()
@@ -124,16 +124,18 @@ def test_what_is_not_there(model, funnel):
         metric_table(model, X, Y, n_samples=0)
     with pytest.raises(ValueError, match="every row belongs to a group"):
         metric_table(model, X, Y, groups=[None] * 50)
-    none = metric_table(model, X, Y.assign(click=0, conversion=0, watch_seconds=np.nan), n_samples=5, random_state=0)
-    assert np.isnan(none.loc[("click", "all rows"), ["ranking", "level", "level_low"]]).all()
+    without_positives = metric_table(
+        model, X, Y.assign(click=0, conversion=0, watch_seconds=np.nan), n_samples=5, random_state=0
+    )
+    assert np.isnan(without_positives.loc[("click", "all rows"), ["ranking", "level", "level_low"]]).all()
 
 
-def test_the_log_loss_of_certain_predictions_is_that_of_the_metric(known):
+def test_the_log_loss_of_certain_predictions_equals_the_metric(known):
     model, X, Y = known
-    sure = copy.deepcopy(model)
-    sure.calibration_ = np.array([[1.0, 40.0], [1.0, 0.0]])
-    error = metric_table(sure, X, Y, n_samples=1).loc[("click", "all rows"), "error"]
-    assert error == pytest.approx(mean_log_loss(Y["click"], sure.predict_marginals(X)[:, 0]), rel=1e-6)
+    certain = copy.deepcopy(model)
+    certain.calibration_ = np.array([[1.0, 40.0], [1.0, 0.0]])
+    error = metric_table(certain, X, Y, n_samples=1).loc[("click", "all rows"), "error"]
+    assert error == pytest.approx(mean_log_loss(Y["click"], certain.predict_marginals(X)[:, 0]), rel=1e-6)
 
 
 def test_segments_may_be_lists(model, funnel):
@@ -142,7 +144,7 @@ def test_segments_may_be_lists(model, funnel):
     assert metric_table(model, X, Y, by=by, n_samples=1).loc[("click", "['a']"), "n"] == 25
 
 
-def test_a_conversion_that_is_missing_after_no_click_is_0_for_its_value_too(funnel):
+def test_a_missing_conversion_without_a_click_is_0_for_its_value(funnel):
     X, Y = (part[:600] for part in funnel)
     Y = Y[["click", "conversion"]].assign(revenue=10.0 * Y["conversion"])
     after = {"value_targets": ["revenue"], "value_parents": {"revenue": "conversion"}}
@@ -154,48 +156,48 @@ def test_a_conversion_that_is_missing_after_no_click_is_0_for_its_value_too(funn
 
 
 @pytest.mark.parametrize("weight", [1.0, 0.5, 3000.0])
-def test_equal_weights_are_none(weight, model, funnel):
+def test_equal_weights_have_no_effect(weight, model, funnel):
     X, Y = (part[2000:2300] for part in funnel)
     plain = metric_table(model, X, Y, n_samples=3, random_state=0)
     weighted = metric_table(model, X, Y, sample_weight=np.full(300, weight), n_samples=3, random_state=0)
     pd.testing.assert_frame_equal(plain, weighted)
 
 
-@pytest.mark.parametrize("least", [1e-9, 1e-20, 0.5])
-def test_unequal_weights_repeat_no_rows(least, model, funnel):
+@pytest.mark.parametrize("smallest", [1e-9, 1e-20, 0.5])
+def test_the_concordance_with_fractional_weights_is_undefined(smallest, model, funnel):
     X, Y = (part[2000:2300] for part in funnel)
     weights = np.ones(300)
-    weights[0] = least
+    weights[0] = smallest
     table = metric_table(model, X, Y, sample_weight=weights, n_samples=3, random_state=0)
     assert np.isnan(table.loc[("watch_seconds", "all rows"), "ranking"])
     assert np.isfinite(table.loc[("click", "all rows"), "ranking"])
 
 
-def test_whole_weights_count_by_their_proportions(model, funnel):
+def test_only_the_proportions_of_whole_weights_matter(model, funnel):
     X, Y = (part[2000:2300] for part in funnel)
     weights = 1 + np.arange(300) % 2
     options = {"n_samples": 3, "random_state": 0}
     plain, large = (metric_table(model, X, Y, sample_weight=w, **options) for w in (weights, 1000 * weights))
     pd.testing.assert_frame_equal(plain, large)
     assert np.isfinite(plain.loc[("watch_seconds", "all rows"), "ranking"])
-    odd = metric_table(model, X, Y, sample_weight=weights * 10**6 + 1, **options)
-    assert np.isnan(odd.loc[("watch_seconds", "all rows"), "ranking"])
+    uneven = metric_table(model, X, Y, sample_weight=weights * 10**6 + 1, **options)
+    assert np.isnan(uneven.loc[("watch_seconds", "all rows"), "ranking"])
     with pytest.raises(ValueError, match="`n_samples` must be an integer"):
         metric_table(model, X, Y, n_samples=50.0)
 
 
-def test_a_click_of_weight_0_says_nothing_of_its_value(model, funnel):
-    """Like a missing click: it is unknown whether the value counts or is 0."""
+def test_a_click_with_weight_0_is_unknown_for_its_value(model, funnel):
+    """As for a missing click, it is unknown whether the value counts or is 0."""
     X, Y = (part[2000:] for part in funnel)
     unknown = np.arange(len(X)) % 2 == 0
     missing = Y.astype(float).mask(np.outer(unknown, [True, True, False]))
     weights = np.where(np.outer(unknown, [1, 1, 0]), 0.0, 1.0)
-    by_gaps = metric_table(model, X, missing, n_samples=5, random_state=0)
+    with_missing = metric_table(model, X, missing, n_samples=5, random_state=0)
     by_weights = metric_table(model, X, Y, sample_weight=weights, n_samples=5, random_state=0)
-    pd.testing.assert_frame_equal(by_weights, by_gaps)
+    pd.testing.assert_frame_equal(by_weights, with_missing)
 
 
-def test_columns_of_x_are_named(model, funnel):
+def test_segments_and_groups_may_be_names_of_columns(model, funnel):
     X, Y = (part[2000:] for part in funnel)
     by_name = metric_table(model, X, Y, by="segment", groups="user_id", n_samples=5, random_state=0)
     arrays = metric_table(model, X, Y, by=X["segment"], groups=X["user_id"], n_samples=5, random_state=0)
@@ -208,7 +210,7 @@ def test_columns_of_x_are_named(model, funnel):
             metric_table(model, X, Y, **{parameter: "town"})
 
 
-def test_several_columns_are_several_cuts(model, funnel):
+def test_several_columns_are_several_segmentations(model, funnel):
     X, Y = (part[2000:2050] for part in funnel)
     found = metric_table(model, X, Y, by=["device", "segment"], n_samples=1)
     pd.testing.assert_index_equal(
@@ -219,7 +221,7 @@ def test_several_columns_are_several_cuts(model, funnel):
         metric_table(model, X, Y, groups=["device", "user_id"])
 
 
-def test_of_equally_large_segments_the_first_comes_first(model, funnel):
+def test_segments_of_equal_size_are_in_order_of_appearance(model, funnel):
     X, Y = (part[2000:2400] for part in funnel)
     by = ["z", "b", "y", "a"] * 80 + ["b"] * 80
     table = metric_table(model, X, Y, by=by, n_samples=2)

@@ -1,4 +1,4 @@
-"""The Pareto front of two objectives over the exponents."""
+"""The Pareto front of two objectives over the weights of the ranking score."""
 
 import copy
 
@@ -19,20 +19,20 @@ from tests.test_ranking import Known
 matplotlib.use("Agg")
 
 
-def test_the_front_against_a_loop(rng):
+def test_the_front_equals_that_of_a_loop(rng):
     P = rng.uniform(0.01, 1, size=(300, 3))
 
-    def like(k):
+    def correlation_with(k):
         return lambda Y, score: float(np.corrcoef(score, P[:, k])[0, 1])
 
-    points = pareto_front(Known(P), P, P, {"a": like(0), "b": like(1)}, n_steps=4)
+    points = pareto_front(Known(P), P, P, {"a": correlation_with(0), "b": correlation_with(1)}, n_steps=4)
     assert len(points) == 15
     np.testing.assert_allclose(points.filter(like="weight_").sum(axis=1), 1)
     for row in points.itertuples():
         score = weighted_product(P, [row.weight_0, row.weight_1, row.weight_2])
-        assert row.a == pytest.approx(like(0)(None, score))
-        beaten = [o.a >= row.a and o.b >= row.b and (o.a > row.a or o.b > row.b) for o in points.itertuples()]
-        assert row.efficient == (not any(beaten))
+        assert row.a == pytest.approx(correlation_with(0)(None, score))
+        dominated = [o.a >= row.a and o.b >= row.b and (o.a > row.a or o.b > row.b) for o in points.itertuples()]
+        assert row.efficient == (not any(dominated))
     assert points.loc[points["a"].idxmax(), "weight_0"] == 1
 
 
@@ -47,13 +47,13 @@ def test_the_front_against_a_loop(rng):
         (2, ["a", "weight_0"], {}, "`utilities` has the name 'weight_0', which is for another column"),
     ],
 )
-def test_front_refuses(n_factors, names, options, message):
+def test_invalid_arguments_are_refused(n_factors, names, options, message):
     P = np.full((5, n_factors), 0.5)
     with pytest.raises(ValueError, match=message):
         pareto_front(Known(P), P, P, {name: lambda Y, score: 1.0 for name in names}, **options)
 
 
-def test_display_of_a_pipeline_with_values(model, funnel):
+def test_display_of_a_pipeline_with_value_targets(model, funnel):
     X, Y = (part[2000:] for part in funnel)
     pipeline = make_pipeline(FunctionTransformer(), model)
     display = ParetoDisplay.from_estimator(pipeline, X, Y, weights=[1, 0.5], n_steps=3)
@@ -64,7 +64,7 @@ def test_display_of_a_pipeline_with_values(model, funnel):
     assert len(display.points) == 10
 
 
-def test_lists_of_users_and_labels_that_are_missing(model, funnel):
+def test_ndcg_of_users_with_missing_labels(model, funnel):
     X, Y = (part[2000:] for part in funnel)
     Y = Y.astype(float)
     Y.loc[Y.index[:50], "click"] = np.nan
@@ -85,7 +85,7 @@ def test_an_objective_may_be_named_like_a_weight():
     assert {text.get_text().strip() for text in display.ax_.texts} >= {"0 : 1", "1 : 0"}
 
 
-def test_rows_in_a_list(funnel):
+def test_accepts_rows_as_lists(funnel):
     X, Y = funnel[0].astype(object), funnel[1].iloc[:, :2].astype(float)
     model = FSMDClassifier(**SMALL, max_epochs=1, categorical_features=[0, 1, 2, 4, 7])
     model.fit(X[:800].to_numpy(), Y[:800])
@@ -96,7 +96,7 @@ def test_rows_in_a_list(funnel):
     pd.testing.assert_frame_equal(found.points, expected.points)
 
 
-def test_weights_of_a_pipeline_are_tuned_too(model, funnel):
+def test_tunes_the_weights_of_a_pipeline(model, funnel):
     X, Y = (part[2000:2300] for part in funnel)
 
     def utility(Y, score):
@@ -106,7 +106,7 @@ def test_weights_of_a_pipeline_are_tuned_too(model, funnel):
     np.testing.assert_allclose(tune_rank_weights(pipeline, X, Y, utility), tune_rank_weights(model, X, Y, utility))
 
 
-def test_labels_stay_inside_and_apart():
+def test_labels_are_inside_the_axes_and_do_not_overlap():
     x = np.linspace(0, 1, 21)
     points = pd.DataFrame({"weight_0": x, "weight_1": 1 - x, "a": x, "b": np.sqrt(1 - x**2), "efficient": True})
     display = ParetoDisplay.from_points(points)
@@ -120,16 +120,18 @@ def test_labels_stay_inside_and_apart():
         assert frame.y0 <= box.y0 <= box.y1 <= frame.y1
 
 
-def test_weights_by_name_are_those_in_their_order(model, funnel):
+def test_weights_by_name_equal_weights_in_order(model, funnel):
     X, Y = (part[2000:2400] for part in funnel)
     named = {"conversion": 0.5, "click": 1}
-    drawn = [ParetoDisplay.from_estimator(model, X, Y, weights=w, n_steps=2).current for w in (named, [1, 0.5, 0])]
-    assert drawn[0] == drawn[1]
+    current_points = [
+        ParetoDisplay.from_estimator(model, X, Y, weights=w, n_steps=2).current for w in (named, [1, 0.5, 0])
+    ]
+    assert current_points[0] == current_points[1]
     titles = [LiftDisplay.from_estimator(model, X, Y, rank_weights=w).ranked_by for w in (named, [1, 0.5, 0])]
     assert titles == ["rank_score, weights 1 : 0.5 : 0"] * 2
 
 
-def test_values_are_those_of_fit_whatever_the_parameters_say_now(model, funnel):
+def test_value_targets_are_those_of_fit_if_parameters_change(model, funnel):
     X, Y = (part[2000:2300] for part in funnel)
     utilities = {"mean": lambda Y, score: float(score.mean()), "spread": lambda Y, score: float(score.std())}
     changed = copy.copy(model).set_params(value_targets=None, value_parents=None)
@@ -138,7 +140,7 @@ def test_values_are_those_of_fit_whatever_the_parameters_say_now(model, funnel):
     assert [one.name for one in outcomes(changed, X, Y, conditional=True)][-1].startswith("watch_seconds")
 
 
-def test_rows_labels_and_groups_have_to_be_as_many(model, funnel):
+def test_inconsistent_numbers_of_rows_are_refused(model, funnel):
     X, Y = (part[2000:2300] for part in funnel)
     for other in ({"Y": Y[:200]}, {"groups": funnel[0]["user_id"]}):
         with pytest.raises(ValueError, match="inconsistent numbers of samples"):

@@ -1,4 +1,4 @@
-"""Values of rows that fit has not seen."""
+"""Shares of missing and unseen values."""
 
 import numpy as np
 import pandas as pd
@@ -31,7 +31,7 @@ def model():
     return fitted(*table())
 
 
-def strange():
+def unseen_rows():
     """Ten rows with unseen values; see `EXPECTED`."""
     X = table()[0][:10].astype({"item": int})
     X["city"] = ["Rome", "Lima", "Lima", None, "Cork", "Rome", "Nice", "Rome", None, "Oslo"]
@@ -53,22 +53,22 @@ EXPECTED = {
 }
 
 
-def said(found):
+def as_dict(found):
     return {row.Index: (row.holds, row.missing, row.unseen, row.examples) for row in found.itertuples()}
 
 
-@pytest.mark.parametrize("of_a_pipeline", [False, True])
-def test_each_column_is_counted(model, of_a_pipeline):
+@pytest.mark.parametrize("in_pipeline", [False, True])
+def test_each_column_is_counted(model, in_pipeline):
     """The column `position` is not counted, and may be missing."""
-    X = strange() if of_a_pipeline else strange().drop(columns="position")
-    found = unseen_values(make_pipeline(FunctionTransformer(), model) if of_a_pipeline else model, X)
+    X = unseen_rows() if in_pipeline else unseen_rows().drop(columns="position")
+    found = unseen_values(make_pipeline(FunctionTransformer(), model) if in_pipeline else model, X)
     assert found.index.tolist() == ["last", "tags", "city", "price", "picture", "item"]
-    assert said(found) == EXPECTED
+    assert as_dict(found) == EXPECTED
     assert unseen_values(model, X, n_examples=1).loc["city", "examples"] == ["Lima"]
 
 
-def test_what_is_unseen_is_predicted_as_what_is_missing(model):
-    X = strange()
+def test_unseen_values_are_predicted_as_missing_values(model):
+    X = unseen_rows()
     known = X["city"].isin(["Rome", "Oslo", "Bonn"])
     missing = X.assign(city=X["city"].where(known, None))
     np.testing.assert_array_equal(model.predict_marginals(X), model.predict_marginals(missing))
@@ -76,33 +76,33 @@ def test_what_is_unseen_is_predicted_as_what_is_missing(model):
     assert (found["missing"], found["unseen"]) == (pytest.approx(0.6), 0.0)
 
 
-def test_rows_of_fit_hold_nothing_unseen_but_rare_values():
+def test_in_training_rows_only_rare_values_are_unseen():
     X, Y = table()
     X["city"] = ["Cork", *X["city"][1:]]
     found = unseen_values(fitted(X, Y, min_frequency=2), X)
-    assert said(found.loc[["city"]]) == {"city": ("categories", 0.25, 1 / N, ["Cork"])}
+    assert as_dict(found.loc[["city"]]) == {"city": ("categories", 0.25, 1 / N, ["Cork"])}
     assert found["unseen"].drop("city").eq(0).all()
     assert unseen_values(fitted(X, Y, min_frequency=1), X)["unseen"].eq(0).all()
 
 
 @pytest.mark.parametrize(("scaling", "share"), [("quantile", 0.3), (None, np.nan)])
-def test_other_ways_to_scale(scaling, share):
-    found = unseen_values(fitted(*table(), numeric_scaling=scaling), strange()).loc["price"]
+def test_unseen_numbers_with_other_scalings(scaling, share):
+    found = unseen_values(fitted(*table(), numeric_scaling=scaling), unseen_rows()).loc["price"]
     assert found["unseen"] == pytest.approx(share, nan_ok=True)
     assert found["missing"] == 0.1
 
 
-def test_an_array():
+def test_accepts_an_array():
     X, Y = np.arange(300.0).reshape(100, 3) % 7, table()[1][:100]
     model = FSMDClassifier(**SMALL, categorical_features=[1], max_epochs=1).fit(X, Y)
     found = unseen_values(model, np.array([[9.0, 9.0, 0.0]]))
     assert found["unseen"].to_dict() == {"x0": 1.0, "x1": 1.0, "x2": 0.0}
 
 
-def test_what_is_refused(model):
+def test_invalid_arguments_are_refused(model):
     with pytest.raises(ValueError, match="The feature names should match"):
-        unseen_values(model, strange().rename(columns={"city": "town"}))
+        unseen_values(model, unseen_rows().rename(columns={"city": "town"}))
     with pytest.raises(ValueError, match="`n_examples` must be at least 1"):
-        unseen_values(model, strange(), n_examples=0)
+        unseen_values(model, unseen_rows(), n_examples=0)
     with pytest.raises(TypeError):
-        unseen_values(DenoisingEmbedder(n_epochs=1).fit(strange()[["city"]]), strange())
+        unseen_values(DenoisingEmbedder(n_epochs=1).fit(unseen_rows()[["city"]]), unseen_rows())

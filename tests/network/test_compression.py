@@ -1,4 +1,4 @@
-"""Values that share rows, the quotients that distinguish them, and the estimator."""
+"""Compressed embeddings: values that share rows, quotients that distinguish them, and the estimator."""
 
 import numpy as np
 import pandas as pd
@@ -29,42 +29,47 @@ def rows_by_loop(code, first_code, first_row, modulus, first_quotient):
 
 
 @pytest.mark.parametrize("dtype", [torch.int32, torch.int64])
-def test_codes_become_rows_and_quotients(dtype):
-    made = layout(True)
-    assert made.rows == [4, 3, 7, 4, 0]
-    assert made.quotients == [1, 2, 0, 0, 1, 0]
+def test_codes_are_mapped_to_rows_and_quotients(dtype):
+    layout_ = layout(True)
+    assert layout_.rows == [4, 3, 7, 4, 0]
+    assert layout_.quotients == [1, 2, 0, 0, 1, 0]
     codes = torch.tensor([[f, 9 + f % 3, 12 + f % 7] for f in range(9)], dtype=dtype)
-    rows, quotients = made(codes)
+    rows, quotients = layout_(codes)
     assert rows.dtype == quotients.dtype == dtype
     columns = (0, 0, 3, 1), (9, 4, 3, 3), (12, 7, 99, 3)
     for f, column in enumerate(columns):
         expected = [rows_by_loop(int(code), *column) for code in codes[:, f]]
         assert list(zip(rows[:, f].tolist(), quotients[:, f].tolist(), strict=True)) == expected
-    assert rows[:, 2].tolist() == [7 + f % 7 for f in range(9)]  # bins share no rows
-    assert len(set(zip(rows[:, 0].tolist(), quotients[:, 0].tolist(), strict=True))) == 9  # no two values have a pair
+    assert rows[:, 2].tolist() == [7 + f % 7 for f in range(9)]  # bins do not share rows
+    assert len(set(zip(rows[:, 0].tolist(), quotients[:, 0].tolist(), strict=True))) == 9  # each pair is unique
     lists = Lists((Ragged(torch.arange(19, 25), torch.tensor([0, 6])), Ragged(torch.arange(9), torch.tensor([0, 9]))))
-    own, of_values = made.split_lists(lists)
-    assert [own.columns[0].flat.tolist(), of_values[0].tolist()] == [[14, 15, 16, 17, 15, 16], [0, 0, 0, 0, 3, 3]]
-    assert own.columns[1].flat.tolist() == rows[:, 0].tolist()
-    assert of_values[1].tolist() == quotients[:, 0].tolist()
+    list_rows, quotients_ = layout_.split_lists(lists)
+    assert [list_rows.columns[0].flat.tolist(), quotients_[0].tolist()] == [
+        [14, 15, 16, 17, 15, 16],
+        [0, 0, 0, 0, 3, 3],
+    ]
+    assert list_rows.columns[1].flat.tolist() == rows[:, 0].tolist()
+    assert quotients_[1].tolist() == quotients[:, 0].tolist()
     plain_rows, none = layout(False)(codes)
     assert none is None
     assert torch.equal(plain_rows, rows)
     counts = torch.bincount(rows[1:, 0].long())[1:4]
-    assert counts.max() - counts.min() <= 1  # as evenly as can be
+    assert counts.max() - counts.min() <= 1  # values are spread evenly over the rows
 
 
 @pytest.mark.parametrize("pooling", ["mean", "sum", "max"])
 def test_embeddings_are_products_of_rows_and_factors(pooling):
-    made = layout(True)
-    columns = Columns(made.rows[:3], 0, made.rows[3:], [None, 0], layout=made, n_quotients=sum(made.quotients))
+    layout_ = layout(True)
+    columns = Columns(
+        layout_.rows[:3], 0, layout_.rows[3:], [None, 0], layout=layout_, n_quotients=sum(layout_.quotients)
+    )
     embedding = Embedding(columns, 5, n_sets=2, std=1.0, pooling=pooling)
     codes = torch.tensor([[8, 10, 12], [3, 9, 18]], dtype=torch.int32)
     lists = Lists(
         (Ragged(torch.tensor([24, 19]), torch.tensor([0, 2, 2])), Ragged(torch.tensor([7]), torch.tensor([0, 0, 1])))
     )
     x = embedding(codes, torch.zeros(2, 0), lists)
-    (rows, quotients), table, factors = made(codes), embedding.table.weight, 1 + embedding.quotients.weight
+    (rows, quotients), table, factors = layout_(codes), embedding.table.weight, 1 + embedding.quotients.weight
     expected = (functional.embedding(rows, table) * functional.embedding(quotients, factors)).unflatten(2, (2, 5))
     torch.testing.assert_close(x.fields[:, :3], expected)
     both = torch.stack([table[16] * factors[3], table[14]])
@@ -74,11 +79,11 @@ def test_embeddings_are_products_of_rows_and_factors(pooling):
     torch.testing.assert_close(x.fields[1, 4].flatten(), table[1] * factors[2])
     assert torch.equal(x.codes, rows)
     x.fields.square().sum().backward()
-    assert not embedding.quotients.weight.grad[0].any()  # the factor 1 stays
+    assert not embedding.quotients.weight.grad[0].any()  # the factor 1 is not trained
 
 
-def test_values_are_told_apart():
-    """600 users with different tastes in 60 rows: hashing mixes them, quotients distinguish most of them."""
+def test_quotients_distinguish_values_that_share_rows():
+    """600 users with different tastes share 60 rows. Hashing mixes the users; quotients distinguish most of them."""
     random = np.random.RandomState(0)
     taste = 2 * random.normal(size=600)
 
@@ -107,7 +112,7 @@ def test_values_are_told_apart():
 
 
 OPTIONS = {
-    "sparse, members": {"embedding_optimizer": "sparse", "n_members": 2},
+    "sparse and members": {"embedding_optimizer": "sparse", "n_members": 2},
     "separate": {"extractor": "separate", "low_order": "fwfm"},
     "default": {},
 }
@@ -116,7 +121,7 @@ OPTIONS = {
 @pytest.mark.filterwarnings("ignore:embedding_compression='hash'")
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("options", OPTIONS)
-def test_files_exports_and_growth(kind, options, tmp_path):
+def test_can_be_saved_exported_and_extended(kind, options, tmp_path):
     X, Y = make_frame(400)
     X["tags"] = [[f"t{i % 7}", f"t{i % 3}"][: i % 3] for i in range(len(X))]
     X["last"] = [[user] * (i % 3) for i, user in enumerate(X["user"].astype(int))]
@@ -135,7 +140,7 @@ def test_files_exports_and_growth(kind, options, tmp_path):
     model.partial_fit(new, Y_new)
     column = next(c for c in model._encoder.main.categories.values() if c.name == "user")
     assert column.n_rows == 81
-    assert len(model.module_.embedding.table.weight) == n_rows + 1  # a city; all users share five rows
+    assert len(model.module_.embedding.table.weight) == n_rows + 1  # one new city; all users share five rows
     if kind == "quotient_remainder":
         assert len(model.module_.embedding.quotients.weight) == sum(model.module_.embedding.layout.quotients)
     assert np.isfinite(model.predict_marginals(new)).all()
@@ -143,7 +148,7 @@ def test_files_exports_and_growth(kind, options, tmp_path):
 
 @pytest.mark.filterwarnings("ignore:embedding_compression='hash'")
 @pytest.mark.parametrize("kind", KINDS)
-def test_both_ways_of_computing_agree(kind, monkeypatch):
+def test_torch_and_fused_execution_agree(kind, monkeypatch):
     X, Y = make_frame(400)
     found = []
     for way in ("torch", "fused"):
@@ -153,7 +158,7 @@ def test_both_ways_of_computing_agree(kind, monkeypatch):
     np.testing.assert_allclose(*found, atol=1e-4)
 
 
-def test_columns_that_fit_are_left_alone():
+def test_columns_that_fit_are_not_compressed():
     X, Y = make_frame(300)
     plain = FSMDClassifier(**SMALL).fit(X, Y)
     for kind in KINDS:
@@ -161,7 +166,7 @@ def test_columns_that_fit_are_left_alone():
         np.testing.assert_array_equal(model.predict_marginals(X), plain.predict_marginals(X))
 
 
-def test_what_does_not_go_together():
+def test_invalid_parameters_are_refused():
     X, Y = make_frame(300)
     with pytest.raises(
         ValueError, match="pretrain_epochs=1 learns an embedding of each value, and embedding_compression"

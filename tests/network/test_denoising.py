@@ -1,3 +1,5 @@
+"""The denoising autoencoder of pretraining."""
+
 import math
 
 import pytest
@@ -45,7 +47,7 @@ def test_a_number_is_swapped_with_its_bin(model):
         assert rest == pytest.approx(0.3, rel=0.3)
 
 
-def test_small_columns_get_the_whole_softmax(model, rows):
+def test_small_columns_use_the_full_softmax(model, rows):
     codes, _ = rows
     guesses = torch.randn(200, 3, 5, generator=generator())
     found = model.cross_entropy(guesses, codes, torch.ones_like(codes, dtype=torch.bool), generator())
@@ -69,7 +71,7 @@ def test_large_columns_are_sampled_without_bias(monkeypatch):
     assert min(sampled) < whole < max(sampled)
 
 
-def test_an_even_guess_costs_the_logarithm_of_the_cardinality():
+def test_the_loss_of_a_uniform_guess_is_the_log_of_the_cardinality():
     model = DenoisingAutoencoder([8, 300], n_numeric=0, dim=4).eval()
     for table in (model.values, model.value_bias):
         torch.nn.init.zeros_(table.weight)
@@ -78,23 +80,23 @@ def test_an_even_guess_costs_the_logarithm_of_the_cardinality():
     torch.testing.assert_close(losses.detach(), torch.tensor([math.log(8), math.log(300)]), atol=0.01, rtol=0)
 
 
-def test_the_loss_is_the_mean_over_all_columns_and_their_corrupted_codes(model, rows):
+def test_the_loss_is_the_mean_over_columns_and_corrupted_codes(model, rows):
     codes, numbers = rows
     noisy = model.corrupt(codes, numbers, 0.3, generator())
     hidden = model.hidden(model.embedding(*noisy).flat())
     guesses = model.to_codes(hidden).squeeze(0).unflatten(1, (3, 5))
-    of_corrupted = torch.zeros(3)
+    corrupted_losses = torch.zeros(3)
     for f, (start, n) in enumerate([(0, 4), (4, 6), (10, 3)]):
         changed, span = noisy[0][:, f] != codes[:, f], slice(start, start + n)
         logits = guesses[changed, f] @ model.values.weight[span].T + model.value_bias.weight[span, 0]
-        of_corrupted[f] = torch.nn.functional.cross_entropy(logits, codes[changed, f] - start)
+        corrupted_losses[f] = torch.nn.functional.cross_entropy(logits, codes[changed, f] - start)
     squares = (model.to_numbers(hidden).squeeze(0) - numbers).square().mean(dim=0)
     found = model(noisy, codes, numbers, generator())
-    torch.testing.assert_close(found, torch.cat((of_corrupted, squares)).mean())
+    torch.testing.assert_close(found, torch.cat((corrupted_losses, squares)).mean())
 
 
 @pytest.mark.parametrize(("cardinalities", "n_numeric"), [([], 2), ([3], 0)])
-def test_columns_of_one_kind(cardinalities, n_numeric):
+def test_accepts_columns_of_one_kind_only(cardinalities, n_numeric):
     model = DenoisingAutoencoder(cardinalities, n_numeric=n_numeric, dim=2)
     codes, numbers = torch.zeros(5, len(cardinalities), dtype=torch.long), torch.randn(5, n_numeric)
     loss = model(model.corrupt(codes, numbers, 0.2, generator()), codes, numbers, generator())

@@ -1,3 +1,5 @@
+"""Dropout with its own random numbers."""
+
 import pytest
 import torch
 
@@ -5,7 +7,7 @@ from sklearn_fsmd.network.dropout import Dropout, seed_dropout
 
 
 @pytest.mark.parametrize("p", [0.1, 0.3, 0.5, 0.9])
-def test_share_and_mean(p):
+def test_drops_the_right_share_and_keeps_the_mean(p):
     dropout = Dropout(p)
     y = dropout(torch.ones(1000, 501))
     assert (y == 0).float().mean().item() == pytest.approx(p, abs=0.003)
@@ -13,20 +15,20 @@ def test_share_and_mean(p):
     assert len(y.unique()) == 2
 
 
-def test_neighbours_are_independent():
+def test_neighbouring_units_are_dropped_independently():
     kept = Dropout(0.5)(torch.ones(100_000, 9)) > 0
     for lag in range(1, 9):
-        both = (kept[:, :-lag] & kept[:, lag:]).float().mean().item()
-        assert both == pytest.approx(0.25, abs=0.005)
+        both_kept = (kept[:, :-lag] & kept[:, lag:]).float().mean().item()
+        assert both_kept == pytest.approx(0.25, abs=0.005)
 
 
-def test_evaluation_and_zero_leave_the_input_alone():
+def test_returns_the_input_in_evaluation_or_at_rate_0():
     x = torch.randn(5, 3)
     assert Dropout(0.5).eval()(x) is x
     assert Dropout(0.0)(x) is x
 
 
-def test_draws_come_from_its_own_generator():
+def test_draws_from_its_own_generator():
     dropout = torch.nn.Sequential(Dropout(0.5))
     before = torch.get_rng_state()
     seed_dropout(dropout, 7)
@@ -38,6 +40,6 @@ def test_draws_come_from_its_own_generator():
 
 
 @pytest.mark.parametrize("p", [-0.1, 1.0])
-def test_refuses(p):
+def test_invalid_rates_are_refused(p):
     with pytest.raises(ValueError, match=rf"must be in \[0, 1\), got p={p}"):
         Dropout(p)

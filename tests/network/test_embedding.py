@@ -1,9 +1,11 @@
+"""Embeddings of codes and numbers."""
+
 import torch
 
 from sklearn_fsmd.network.embedding import Columns, Embedding
 
 
-def test_flat_sets_vectors_and_numbers_side_by_side():
+def test_flat_concatenates_vectors_and_numbers():
     embedding = Embedding(Columns([2, 3], 1), dim=4)
     codes, numbers = torch.tensor([[1, 4], [0, 2]]), torch.tensor([[0.5], [-1.0]])
     table = embedding.table.weight
@@ -11,7 +13,7 @@ def test_flat_sets_vectors_and_numbers_side_by_side():
     torch.testing.assert_close(embedding(codes, numbers).flat(), expected)
 
 
-def test_sets_are_separate():
+def test_each_set_has_its_vectors():
     embedding = Embedding(Columns([2, 3], 1), dim=4, n_sets=2)
     codes, numbers = torch.tensor([[1, 4]]), torch.tensor([[0.5]])
     flat = embedding(codes, numbers).flat()
@@ -21,5 +23,5 @@ def test_sets_are_separate():
         torch.testing.assert_close(flat[0, s], torch.cat((table[1, s], table[4, s], numbers[0])))
 
 
-def test_initial_values_are_as_small_as_asked():
+def test_initial_values_have_the_given_deviation():
     assert Embedding(Columns([1000], 0), dim=16, std=1e-4).table.weight.std().item() < 1.1e-4

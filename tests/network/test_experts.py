@@ -1,4 +1,4 @@
-"""Eqs. (4), (5) and (8), compared with plain loops, with sizes that are all different."""
+"""Extractors with experts: Eqs. (4), (5) and (8) compared with plain loops, with sizes that are all different."""
 
 import numpy as np
 import pytest
@@ -16,25 +16,25 @@ def numpy_of(parameter):
     return parameter.detach().numpy()
 
 
-def mlp_of(stack, e, x):
+def mlp_output(stack, e, x):
     for layer in stack.layers:
         x = np.maximum(x @ numpy_of(layer.weight)[e] + numpy_of(layer.bias)[e], 0)
     return x
 
 
-def gate_of(gates, g, x):
-    hidden = mlp_of(gates.hidden, g, x)
+def gate_output(gates, g, x):
+    hidden = mlp_output(gates.hidden, g, x)
     z = hidden @ numpy_of(gates.logits.weight)[g] + numpy_of(gates.logits.bias)[g]
     z = np.where(gates.excluded[g].numpy() == 0, np.exp(z - z.max()), 0)
     return z / z.sum(axis=1, keepdims=True)
 
 
-def level_of(level, inputs, reads, n_gates):
-    """Eq. (5) for each gate: the mixture of the experts that it may select."""
-    experts = [mlp_of(level.experts, e, inputs[read]) for e, read in enumerate(reads)]
+def level_output(level, inputs, reads, n_gates):
+    """Eq. (5) for each gate, which mixes the experts that it may select."""
+    experts = [mlp_output(level.experts, e, inputs[read]) for e, read in enumerate(reads)]
     mixtures = []
     for g in range(n_gates):
-        weights = gate_of(level.gates, g, inputs[g])
+        weights = gate_output(level.gates, g, inputs[g])
         mixtures.append(sum(weights[:, [e]] * experts[e] for e in range(len(experts))))
     return mixtures
 
@@ -54,7 +54,7 @@ def randomised(module):
 @pytest.mark.parametrize("gate_dims", [(), (4,), (4, 3), (4, 3, 2)])
 def test_mmoe_is_equations_4_and_5(x, gate_dims):
     mmoe = randomised(MMoE(N_IN, K, DIMS, n_experts=4, gate_dims=gate_dims, **PLAIN))
-    expected = level_of(mmoe.level, [x.numpy()] * K, [0] * 4, K)
+    expected = level_output(mmoe.level, [x.numpy()] * K, [0] * 4, K)
     np.testing.assert_allclose(numpy_of(mmoe(x)), np.stack(expected, axis=1))
 
 
@@ -78,7 +78,7 @@ def test_ple_is_equation_8(x, n_levels, n_task_experts, n_shared_experts, gate_d
     inputs = [x.numpy()] * (K + 1)
     for j, level in enumerate(ple.levels):
         is_last = j == n_levels - 1
-        inputs = level_of(level, inputs, groups, K if is_last else K + 1)
+        inputs = level_output(level, inputs, groups, K if is_last else K + 1)
     np.testing.assert_allclose(numpy_of(ple(x)), np.stack(inputs, axis=1))
 
 
@@ -91,8 +91,8 @@ def test_a_task_never_selects_the_experts_of_another(x):
             others = [e for e in range(6) if e // 2 != k]
             assert (weights[:, k, others] == 0).all()
             assert (weights[:, k, [2 * k, 2 * k + 1, 6, 7, 8]] > 0).all()
-    assert (ple.levels[0].gates.excluded[K] == 0).all()  # the shared gate mixes all of them
-    assert ple.levels[1].gates.excluded.shape[0] == K  # and the last level has none
+    assert (ple.levels[0].gates.excluded[K] == 0).all()  # the shared gate mixes all experts
+    assert ple.levels[1].gates.excluded.shape[0] == K  # the last level has no shared gate
 
 
 def test_mmoe_with_one_expert_is_shared_bottom(x):
@@ -103,14 +103,17 @@ def test_mmoe_with_one_expert_is_shared_bottom(x):
 
 
 def test_ple_with_one_level_is_cgc(x):
-    """Customized gate control: the gate of each task mixes its experts and the shared ones; there is no shared gate."""
+    """In customized gate control the gate of a task mixes its own and the shared experts; there is no shared gate."""
     ple = randomised(PLE(N_IN, 2, DIMS, n_task_experts=2, n_shared_experts=1, n_levels=1, gate_dims=(), **PLAIN))
     (level,) = ple.levels
-    experts = [mlp_of(level.experts, e, x.numpy()) for e in range(5)]
-    for k, own in enumerate([[0, 1, 4], [2, 3, 4]]):
-        logits = x.numpy() @ numpy_of(level.gates.logits.weight)[k][:, own] + numpy_of(level.gates.logits.bias)[k, own]
+    experts = [mlp_output(level.experts, e, x.numpy()) for e in range(5)]
+    for k, task_experts in enumerate([[0, 1, 4], [2, 3, 4]]):
+        logits = (
+            x.numpy() @ numpy_of(level.gates.logits.weight)[k][:, task_experts]
+            + numpy_of(level.gates.logits.bias)[k, task_experts]
+        )
         weights = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
-        expected = sum(weights[:, [i]] * experts[e] for i, e in enumerate(own))
+        expected = sum(weights[:, [i]] * experts[e] for i, e in enumerate(task_experts))
         np.testing.assert_allclose(numpy_of(ple(x))[:, k], expected)
 
 
@@ -122,7 +125,7 @@ def test_separate_shares_nothing(x):
     assert rows.grad[:, 1].abs().sum() > 0
 
 
-def test_nothing_stands_between_a_gate_and_its_softmax():
+def test_gates_have_no_batch_norm_or_dropout():
     gates = Gates(N_IN, torch.ones(2, 3, dtype=torch.bool), (4,))
     kinds = {type(module).__name__ for module in gates.modules()}
     assert kinds == {"Gates", "StackedMLP", "ModuleList", "StackedLinear", "HiddenLayer", "Dropout"}
@@ -132,13 +135,13 @@ def test_nothing_stands_between_a_gate_and_its_softmax():
 
 
 @pytest.mark.parametrize("batch", [1, 2])
-def test_small_batches(batch):
+def test_accepts_batches_of_one_and_two_rows(batch):
     ple = PLE(
         N_IN, K, DIMS, n_task_experts=1, n_shared_experts=1, n_levels=2, gate_dims=(), dropout=0.2, batch_norm=True
     )
     assert ple(torch.randn(batch, N_IN)).shape == (batch, K, DIMS[-1])
 
 
-def test_gradients(x):
+def test_gradients_are_right(x):
     ple = PLE(N_IN, 2, (4, 3), n_task_experts=1, n_shared_experts=2, n_levels=2, gate_dims=(2,), **PLAIN).double()
     assert torch.autograd.gradcheck(ple, (x.requires_grad_(),))

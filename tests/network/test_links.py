@@ -1,4 +1,4 @@
-"""Eq. (10), and properties of any link."""
+"""Links: Eq. (10), and properties of any link."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,7 @@ import torch
 
 from sklearn_fsmd.network.links import TreeLink
 
-CHAIN, TREE, ALONE = (None, 0, 1), (None, 0, 0, 1), (None, None, None)
+CHAIN, TREE, INDEPENDENT = (None, 0, 1), (None, 0, 0, 1), (None, None, None)
 
 
 def sigmoid(z):
@@ -25,7 +25,7 @@ def marginals_by_path(parents, z):
     return out
 
 
-@pytest.mark.parametrize("parents", [CHAIN, TREE, ALONE, (None,), (None, 0, 1, 2, 3)])
+@pytest.mark.parametrize("parents", [CHAIN, TREE, INDEPENDENT, (None,), (None, 0, 1, 2, 3)])
 def test_marginals_are_products_along_the_path(parents):
     z = np.random.RandomState(0).normal(scale=3, size=(20, len(parents)))
     link, expected = TreeLink(parents), marginals_by_path(parents, z)
@@ -35,15 +35,15 @@ def test_marginals_are_products_along_the_path(parents):
     np.testing.assert_allclose(log_no, np.log(1 - expected), rtol=1e-6)
 
 
-def test_marginals_never_rise_along_a_chain():
+def test_marginals_never_increase_along_a_chain():
     logits = torch.randn(10_000, 5) * 20
     p = TreeLink((None, 0, 1, 2, 3)).marginals(logits)
     assert (p.diff(dim=1) <= 0).all()
     assert (p >= 0).all()
 
 
-@pytest.mark.parametrize("parents", [CHAIN, TREE[:3], ALONE])
-def test_prior_logits_give_the_rates_back(parents):
+@pytest.mark.parametrize("parents", [CHAIN, TREE[:3], INDEPENDENT])
+def test_prior_logits_reproduce_the_rates(parents):
     link, rates = TreeLink(parents), torch.tensor([0.5, 0.2, 0.05])
     marginals = link.marginals(link.prior_logits(rates).unsqueeze(0))[0]
     before = [1.0 if parent is None else marginals[parent] for parent in parents]

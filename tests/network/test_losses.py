@@ -1,4 +1,4 @@
-"""Eqs. (7) and (11), the likelihood of a chain, and properties of any loss."""
+"""Losses: Eqs. (7) and (11), the likelihood of a chain, and properties of any loss."""
 
 import itertools
 import math
@@ -10,7 +10,7 @@ import torch
 from sklearn_fsmd.network.links import TreeLink
 from sklearn_fsmd.network.losses import CHAIN_LOSSES, MultiTaskLoss
 
-CHAIN, TREE, ALONE = (None, 0, 1), (None, 0, 0, 1), (None, None, None)
+CHAIN, TREE, INDEPENDENT = (None, 0, 1), (None, 0, 0, 1), (None, None, None)
 
 
 def sigmoid(z):
@@ -30,7 +30,7 @@ def test_the_loss_of_fsmd_is_equation_11():
 
 def test_the_independent_loss_is_equation_7():
     z, y = torch.randn(8, 3), torch.randint(2, (8, 3)).float()
-    loss = MultiTaskLoss(TreeLink(ALONE), torch.ones(3))
+    loss = MultiTaskLoss(TreeLink(INDEPENDENT), torch.ones(3))
     expected = torch.nn.functional.binary_cross_entropy_with_logits(z, y) * 3
     torch.testing.assert_close(loss(z, y), expected)
 
@@ -54,7 +54,7 @@ def test_loss_and_gradient_stay_exact_at_extreme_logits(z, label):
     assert torch.isfinite(logits.grad).all()
 
 
-def test_masked_labels_do_not_move_gradients():
+def test_masked_labels_do_not_affect_gradients():
     z = torch.randn(6, 2, requires_grad=True)
     weights = torch.ones(6, 2)
     weights[2, 1] = weights[4] = 0
@@ -69,8 +69,8 @@ def test_masked_labels_do_not_move_gradients():
     assert (gradients[0][4] == 0).all()
 
 
-@pytest.mark.parametrize("parents", [CHAIN, ALONE])
-def test_gradients(parents):
+@pytest.mark.parametrize("parents", [CHAIN, INDEPENDENT])
+def test_gradients_are_right(parents):
     loss = MultiTaskLoss(TreeLink(parents), torch.tensor([1.0, 2.0, 0.5]).double())
     z = torch.randn(5, 3, dtype=torch.float64, requires_grad=True)
     y = torch.tensor([[0, 0, 0], [1, 0, 0], [1, 1, 0], [1, 1, 1], [0, 0, 0]], dtype=torch.float64)
@@ -78,7 +78,7 @@ def test_gradients(parents):
 
 
 def joint_probability(parents, z, y):
-    """P(all labels) of one row by definition: after a label 0 all further labels are 0."""
+    """P(all labels) of one row by definition; after a label 0 all later labels are 0."""
     p = 1.0
     for k, parent in enumerate(parents):
         rate = sigmoid(z[k]) if parent is None or y[parent] else 0.0
@@ -103,7 +103,7 @@ def funnel_rows(parents, n=60, seed=0):
 
 @pytest.mark.parametrize("parents", [CHAIN, (None, 0, 1, 2), (None,), (None, None, 1)])
 @pytest.mark.parametrize("share", [1.0, 0.6])
-def test_the_likelihood_is_the_probability_of_what_was_observed(parents, share):
+def test_the_likelihood_is_the_probability_of_the_observed_labels(parents, share):
     random, z, y = funnel_rows(parents)
     observed = random.uniform(size=y.shape) < share
     weights = None if share == 1 else torch.tensor(observed, dtype=torch.float64)
@@ -113,14 +113,14 @@ def test_the_likelihood_is_the_probability_of_what_was_observed(parents, share):
     assert found == pytest.approx(-np.mean(expected))
 
 
-def test_the_likelihood_of_a_tree_whose_labels_are_all_there():
+def test_the_likelihood_of_a_tree_with_all_labels_observed():
     _, z, y = funnel_rows(TREE)
     loss = MultiTaskLoss(TreeLink(TREE), torch.ones(4).double(), "likelihood")
     expected = [log_likelihood(TREE, *row, np.ones(4, dtype=bool)) for row in zip(z, y, strict=True)]
     assert loss(torch.tensor(z), torch.tensor(y)).item() == pytest.approx(-np.mean(expected))
 
 
-def test_weights_and_task_weights_count_the_steps_that_take_place():
+def test_weights_apply_to_the_steps_that_take_place():
     random, z, y = funnel_rows((None, 0))
     weights = random.uniform(0.5, 2, size=y.shape)
     steps = -(y * np.log(sigmoid(z)) + (1 - y) * np.log(1 - sigmoid(z)))
@@ -131,7 +131,7 @@ def test_weights_and_task_weights_count_the_steps_that_take_place():
     np.testing.assert_allclose(counted, counts.mean(axis=0))
 
 
-def test_both_is_the_mean_of_the_two():
+def test_the_loss_both_is_the_mean_of_the_other_two():
     random, z, y = funnel_rows(CHAIN)
     rows = torch.tensor(z), torch.tensor(y), torch.tensor(random.uniform(size=y.shape))
     losses = {name: MultiTaskLoss(TreeLink(CHAIN), torch.ones(3).double(), name) for name in CHAIN_LOSSES}
@@ -142,15 +142,15 @@ def test_both_is_the_mean_of_the_two():
 
 
 @pytest.mark.parametrize("name", CHAIN_LOSSES)
-def test_without_steps_all_losses_are_one(name):
+def test_for_independent_tasks_all_chain_losses_are_equal(name):
     z, y = torch.randn(8, 3), torch.randint(2, (8, 3)).float()
-    loss, plain = (MultiTaskLoss(TreeLink(ALONE), torch.ones(3), kind) for kind in (name, "entire_space"))
+    loss, plain = (MultiTaskLoss(TreeLink(INDEPENDENT), torch.ones(3), kind) for kind in (name, "entire_space"))
     assert torch.equal(loss(z, y), plain(z, y))
 
 
 @pytest.mark.parametrize("name", CHAIN_LOSSES)
 @pytest.mark.parametrize("parents", [CHAIN, TREE])
-def test_gradients_of_every_chain_loss(name, parents):
+def test_gradients_of_every_chain_loss_are_right(name, parents):
     random, z, y = funnel_rows(parents, n=6)
     loss = MultiTaskLoss(TreeLink(parents), torch.ones(len(parents)).double(), name)
     weights = torch.tensor(random.choice([0.0, 1.0, 2.0], size=y.shape))

@@ -1,4 +1,4 @@
-"""Eq. (2), compared with a plain double loop."""
+"""Factorisation machines: Eq. (2) compared with a plain double loop."""
 
 import numpy as np
 import pytest
@@ -9,7 +9,7 @@ from sklearn_fsmd.network.factorization_machine import FM, FieldWeightedFM, Line
 
 CARDINALITIES = [4, 3, 6]
 COLUMNS = Columns(CARDINALITIES, 2)
-CODES = torch.tensor([[0, 5, 9], [3, 4, 12], [1, 6, 7]])  # counted through all columns
+CODES = torch.tensor([[0, 5, 9], [3, 4, 12], [1, 6, 7]])  # numbered across all columns
 NUMBERS = torch.tensor([[0.5, -1.0], [2.0, 0.0], [-0.3, 1.5]], dtype=torch.float64)
 
 
@@ -31,7 +31,7 @@ def pairs_by_loop(vectors, x):
 
 
 def weighted_pairs_by_loop(vectors, x, r):
-    """Σ_{i<j} r_ij ⟨V_i, V_j⟩ x_i x_j, the weights row by row of the upper triangle."""
+    """Σ_{i<j} r_ij ⟨V_i, V_j⟩ x_i x_j; `r` has the rows of the upper triangle one after the other."""
     terms = [vectors[i] @ vectors[j] * x[i] * x[j] for i in range(len(x)) for j in range(i + 1, len(x))]
     return np.array(terms) @ r
 
@@ -54,7 +54,7 @@ def test_the_shared_fm_is_equation_2():
     np.testing.assert_allclose(logits[:, 0], [reference(embedding, fm, row, 0) for row in range(3)])
 
 
-def test_the_scale_is_that_of_the_pairs_alone():
+def test_the_scale_applies_to_the_pairs_only():
     embedding, fm = parts(n_tasks=2)
     x = embedding(CODES, NUMBERS)
     first_order, whole = fm.linear(x), fm(x)
@@ -62,14 +62,14 @@ def test_the_scale_is_that_of_the_pairs_alone():
     torch.testing.assert_close(fm(x) - first_order, 0.1 * (whole - first_order))
 
 
-def test_each_task_weighs_the_terms_by_itself():
+def test_with_per_task_sharing_each_task_has_its_weights():
     embedding, fm = parts(n_tasks=3, sharing="per_task")
     logits = fm(embedding(CODES, NUMBERS)).detach().numpy()
     expected = [[reference(embedding, fm, row, k) for k in range(3)] for row in range(3)]
     np.testing.assert_allclose(logits, expected)
 
 
-def test_separate_embeddings_give_an_fm_a_task():
+def test_separate_embeddings_give_each_task_its_fm():
     embedding, fm = parts(n_tasks=2, n_sets=2)
     logits = fm(embedding(CODES, NUMBERS)).detach().numpy()
     expected = [[reference(embedding, fm, row, k, a_set=k) for k in range(2)] for row in range(3)]
@@ -84,7 +84,7 @@ def test_each_pair_of_fields_has_its_weight(n_sets):
         torch.nn.init.normal_(parameter)
     weighted.load_state_dict(plain.state_dict(), strict=False)
     x = embedding(CODES, NUMBERS)
-    torch.testing.assert_close(weighted(x), plain(x))  # it begins as an FM
+    torch.testing.assert_close(weighted(x), plain(x))  # before training it equals an FM
 
     torch.nn.init.normal_(weighted.pair_weights)
     for row in range(3):
@@ -109,7 +109,7 @@ def test_linear_is_the_first_order_part():
 
 @pytest.mark.parametrize("cls", [FM, FieldWeightedFM])
 @pytest.mark.parametrize("sharing", ["shared", "per_task"])
-def test_gradients(sharing, cls):
+def test_gradients_are_right(sharing, cls):
     embedding, fm = parts(n_tasks=2, sharing=sharing)
     if cls is FieldWeightedFM:
         fm = FieldWeightedFM(COLUMNS, 2, 3, sharing=sharing).double()

@@ -1,3 +1,5 @@
+"""Stacked linear layers and MLPs, and the cache of predictions."""
+
 import copy
 import pickle
 
@@ -14,20 +16,20 @@ from sklearn_fsmd.network.stacked_mlp import HiddenLayer, StackedLinear, Stacked
 def test_stacked_linear_is_n_separate_products():
     layer = StackedLinear(3, 5, 2).double()
     torch.nn.init.normal_(layer.bias)
-    shared, own = torch.randn(7, 5).double(), torch.randn(3, 7, 5).double()
+    shared, separate = torch.randn(7, 5).double(), torch.randn(3, 7, 5).double()
     for e in range(3):
         weight, bias = layer.weight[e], layer.bias[e]
         torch.testing.assert_close(layer(shared)[e], shared @ weight + bias)
-        torch.testing.assert_close(layer(own)[e], own[e] @ weight + bias)
+        torch.testing.assert_close(layer(separate)[e], separate[e] @ weight + bias)
 
 
-def test_equal_inputs_give_the_same_either_way():
+def test_a_shared_input_equals_repeated_inputs():
     layer = StackedLinear(4, 6, 3)
     x = torch.randn(5, 6)
     torch.testing.assert_close(layer(x), layer(x.expand(4, -1, -1)))
 
 
-def test_stacked_mlp_against_numpy():
+def test_stacked_mlp_equals_numpy():
     mlp = StackedMLP(2, 3, (5, 4)).double()
     x = np.random.RandomState(0).normal(size=(6, 3))
     first, second = mlp.layers[0], mlp.layers[1]
@@ -37,7 +39,7 @@ def test_stacked_mlp_against_numpy():
         np.testing.assert_allclose(mlp(torch.tensor(x))[e].detach(), expected)
 
 
-def test_no_layers_hand_the_input_to_each():
+def test_without_layers_each_member_gets_the_input():
     mlp = StackedMLP(3, 5, ())
     x = torch.randn(4, 5)
     assert mlp(x).shape == (3, 4, 5)
@@ -46,7 +48,7 @@ def test_no_layers_hand_the_input_to_each():
 
 
 @pytest.mark.parametrize("per_member", [False, True])
-def test_gradients(per_member):
+def test_gradients_are_right(per_member):
     mlp = StackedMLP(3, 4, (5, 2), batch_norm=True).double()
     x = torch.randn(3, 6, 4).double() if per_member else torch.randn(6, 4).double()
     assert torch.autograd.gradcheck(mlp, (x.requires_grad_(),))
@@ -74,15 +76,15 @@ def in_inference_mode(layer):
     layer.running_mean.add_(1)
 
 
-def other_memory(layer):
+def new_memory(layer):
     layer.weight.data = layer.weight.data * 2
 
 
-def another_parameter(layer):
+def new_parameter(layer):
     layer.bias = torch.nn.Parameter(layer.bias + 1)
 
 
-def another_state(layer):
+def loaded_state(layer):
     layer.load_state_dict(trained_layer(1).state_dict())
 
 
@@ -95,13 +97,13 @@ def by_a_fused_step(layer):
     optimizer.step()
 
 
-def twice_other_tensors(layer):
+def replaced_twice(layer):
     """The second tensor may have the address of the first."""
     for _ in range(2):
         layer.scale = torch.nn.Parameter(torch.rand_like(layer.scale))
 
 
-class Times(torch.nn.Module):
+class Scaled(torch.nn.Module):
     def __init__(self):
         super().__init__()
         self.factor = torch.nn.Parameter(torch.ones(()))
@@ -111,7 +113,7 @@ class Times(torch.nn.Module):
 
 
 def by_parametrization(layer):
-    torch.nn.utils.parametrize.register_parametrization(layer, "weight", Times(), unsafe=True)
+    torch.nn.utils.parametrize.register_parametrization(layer, "weight", Scaled(), unsafe=True)
     with torch.inference_mode():
         layer(torch.ones(3, 6).double())
     with torch.no_grad():
@@ -119,26 +121,26 @@ def by_parametrization(layer):
 
 
 @torch.inference_mode()
-def tensors_without_versions(layer):
+def inference_tensors(layer):
     layer.float().double()
     layer(torch.ones(3, 6).double())
     layer.scale.mul_(2)
 
 
 def by_addresses(layer):
-    """The compiled core changes weights this way, without a new version."""
+    """The compiled core changes weights at their address, without a new version of the tensor."""
     layer.train()
     layer.running_var.numpy()[:] *= 4
     layer.eval()
 
 
-CHANGES = [in_place, in_inference_mode, other_memory, another_parameter, another_state, by_a_fused_step]
-CHANGES += [twice_other_tensors, by_parametrization, tensors_without_versions, by_addresses]
+CHANGES = [in_place, in_inference_mode, new_memory, new_parameter, loaded_state, by_a_fused_step]
+CHANGES += [replaced_twice, by_parametrization, inference_tensors, by_addresses]
 
 
 @pytest.mark.parametrize("change", CHANGES)
-def test_a_prediction_goes_by_the_weights_of_now(change):
-    """The cache is computed again when they change. Outside of inference mode the formula is used."""
+def test_predictions_use_the_current_weights(change):
+    """The cache is computed again when weights change. Outside inference mode the formula is used."""
     layer, x = trained_layer(), torch.randn(3, 6).double()
 
     def both():
@@ -154,7 +156,7 @@ def test_a_prediction_goes_by_the_weights_of_now(change):
     assert not torch.equal(before, both())
 
 
-def test_what_a_prediction_keeps_is_in_no_copy():
+def test_copies_do_not_contain_the_cache():
     layer = trained_layer()
     size = len(pickle.dumps(layer))
     with torch.inference_mode():
@@ -163,7 +165,7 @@ def test_what_a_prediction_keeps_is_in_no_copy():
     assert copy.deepcopy(layer)._cached is None is not layer._cached
 
 
-def test_hooks_of_layers_see_every_call():
+def test_hooks_of_layers_run_on_every_call():
     """An execution does not call the layers, so it is not used if a layer has hooks."""
 
     class Fast(Execution):

@@ -1,7 +1,7 @@
-"""What can be known of a GPU without one: a step on torch's device "meta", whose tensors have a shape and no numbers.
+"""Checks of the code for GPUs without a GPU: training steps on torch's device "meta", whose tensors have no values.
 
-There whatever waits for a number, as Python has to for ``.item()`` or a mask of unknown size, raises; and so does what
-mixes devices. On a GPU it would cost more than the step.
+An operation that needs a value in Python (``.item()``, or a mask of unknown size) raises on this device, and so does
+an operation that mixes devices. On a GPU, waiting for a value would take longer than the step.
 """
 
 import pickle
@@ -27,12 +27,12 @@ from sklearn_fsmd.training.batches import BatchIterator, TensorData
 from tests.conftest import SMALL, make_frame, supported
 
 META = torch.device("meta")
-WAITS_ONCE = {"pcgrad", "gradnorm"}
-"""Rules that use the norms of a step's gradients."""
+RULES_THAT_WAIT = {"pcgrad", "gradnorm"}
+"""Rules that need the norms of the gradients of a step."""
 
 
 def steps_on_meta(model):
-    """Train a fitted model's network further, one pass, on the device "meta"; returns the devices of the losses."""
+    """Train a fitted network for one more epoch on the device "meta"; returns the devices of the losses."""
     X, Y = make_frame()
     model.fit(X, Y)
     net = model.net_.copy()
@@ -41,11 +41,11 @@ def steps_on_meta(model):
     net.criterion_.to(META)
     net.initialize_optimizer()
     for group in net.optimizer_.param_groups:
-        group["fused"] = False  # torch has the fused ones for real devices alone
+        group["fused"] = False  # torch has fused optimizers for real devices only
     set_execution(net.module_)
     for part in net.module_.modules():
         if isinstance(part, Dropout):
-            part.source = None  # of torch's generators there is none on this device
+            part.source = None  # torch has no generator for this device
     encoder, n = model._encoder, len(X)
     rows = encoder.encode(X)
     labels = torch.zeros((n, 2 + len(model.value_names_)), device=META)
@@ -78,24 +78,24 @@ def steps_on_meta(model):
     ],
     ids=str,
 )
-def test_a_step_waits_for_no_number(params):
+def test_a_training_step_does_not_wait_for_values(params):
     devices = steps_on_meta(FSMDClassifier(**supported(FSMDClassifier, SMALL) | params))
     assert len(devices) > 1
     assert set(devices) == {META}
 
 
 @pytest.mark.parametrize("cls", [SingleTaskClassifier, DeepFMClassifier, ESMMClassifier, MMoEClassifier])
-def test_a_step_of_others_waits_for_no_number(cls):
+def test_a_training_step_of_other_models_does_not_wait_for_values(cls):
     assert set(steps_on_meta(cls(**supported(cls, SMALL)))) == {META}
 
 
-@pytest.mark.parametrize("rule", sorted(WAITS_ONCE))
-def test_rules_that_look_at_gradients_have_to_wait(rule):
+@pytest.mark.parametrize("rule", sorted(RULES_THAT_WAIT))
+def test_balancing_rules_that_use_gradient_norms_wait_for_values(rule):
     with pytest.raises(NotImplementedError, match="meta"):
         steps_on_meta(FSMDClassifier(**supported(FSMDClassifier, SMALL), task_weighting=rule))
 
 
-def test_a_gpu_has_a_number(monkeypatch):
+def test_cuda_resolves_to_the_number_of_the_current_gpu(monkeypatch):
     monkeypatch.setattr(torch, "zeros", lambda *shape, device: np.zeros(1))
     monkeypatch.setattr(torch.cuda, "current_device", lambda: 1)
     assert resolve_device("cuda") == "cuda:1"
@@ -103,15 +103,15 @@ def test_a_gpu_has_a_number(monkeypatch):
     assert resolve_device("cpu") == "cpu"
 
 
-def test_the_memory_of_a_gpu_is_what_is_free_of_it(monkeypatch):
+def test_the_memory_of_a_gpu_counts_unused_reserved_memory_as_free(monkeypatch):
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (100, 1000))
     monkeypatch.setattr(torch.cuda, "memory_reserved", lambda device: 50)
     monkeypatch.setattr(torch.cuda, "memory_allocated", lambda device: 20)
     assert memory_of("cuda:0") == 130
 
 
-def test_dropout_on_a_device_draws_bytes(monkeypatch):
-    monkeypatch.setattr(torch.Tensor, "random_", None)  # which Apple's GPUs have not for all 64 bits
+def test_dropout_on_a_gpu_draws_random_bytes(monkeypatch):
+    monkeypatch.setattr(torch.Tensor, "random_", None)  # GPUs of Apple do not draw all 64 bits
     layer = Dropout(0.25).train()
     mask = layer.mask(torch.empty(5, 7, device=META))
     assert mask.shape == (5, 7)
@@ -120,15 +120,15 @@ def test_dropout_on_a_device_draws_bytes(monkeypatch):
 
 
 @pytest.fixture
-def made_on_meta():
-    """Tensors that are created without a device are on "meta", so most operations on them raise."""
+def default_device_meta():
+    """Tensors that are created without a device are on "meta", so that most operations on them raise."""
     torch.set_default_device("meta")
     yield
     torch.set_default_device(None)
 
 
-def everything(frame, folder):
-    """Predictions of a model that was fitted, trained further, calibrated, and loaded from a file and a pickle."""
+def all_outputs(frame, folder):
+    """All predictions of a model that was trained further and calibrated, of its copies from files, and its exports."""
     X, Y = frame
     X, Y = X.assign(last=[["a", "b"], ["c"]] * (len(X) // 2)), Y.assign(watched=Y["click"] * 3.0)
     options = {"value_targets": ["watched"], "value_parents": {"watched": "click"}, "bias_features": ["visits"]}
@@ -136,16 +136,21 @@ def everything(frame, folder):
     model.fit(X, Y).partial_fit(X[:200], Y[:200]).calibrate(X, Y)
     model.save(folder / "model.safetensors")
     models = [model, FSMDClassifier.load(folder / "model.safetensors"), pickle.loads(pickle.dumps(model))]
-    asked = ("predict_marginals", "predict_conditionals", "predict_values", "gate_weights")
-    said = [getattr(each, method)(rows) for each in models for method in asked for rows in (X, X[:1])]
-    said.append(DenoisingEmbedder(n_epochs=1, random_state=0, device="cpu").fit(X[["city"]]).transform(X[["city"]]))
+    methods = ("predict_marginals", "predict_conditionals", "predict_values", "gate_weights")
+    outputs = [getattr(each, method)(rows) for each in models for method in methods for rows in (X, X[:1])]
+    outputs.append(DenoisingEmbedder(n_epochs=1, random_state=0, device="cpu").fit(X[["city"]]).transform(X[["city"]]))
     to_onnx(model, folder / "model.onnx")
     exported = (folder / "model.onnx").read_bytes()
-    return [*said, attributions(model, X[:3]).predictions, item_vectors(model, "last"), np.frombuffer(exported, "u1")]
+    return [
+        *outputs,
+        attributions(model, X[:3]).predictions,
+        item_vectors(model, "last"),
+        np.frombuffer(exported, "u1"),
+    ]
 
 
 def test_the_default_device_of_torch_does_not_matter(frame, tmp_path, request):
-    expected = everything(frame, tmp_path)
-    request.getfixturevalue("made_on_meta")
-    for found, each in zip(everything(frame, tmp_path), expected, strict=True):
+    expected = all_outputs(frame, tmp_path)
+    request.getfixturevalue("default_device_meta")
+    for found, each in zip(all_outputs(frame, tmp_path), expected, strict=True):
         np.testing.assert_array_equal(found, each)

@@ -1,4 +1,4 @@
-"""The default number of passes of a fit."""
+"""The default number of epochs of a fit."""
 
 import numpy as np
 import pytest
@@ -18,30 +18,30 @@ def funnel():
 
 
 @pytest.mark.parametrize(
-    ("n_steps", "without", "why"),
-    [(1, 30, "never more"), (4, 8, "30 steps"), (6, 5, "30 steps"), (1000, 3, "many rows: never fewer")],
+    ("n_steps", "n_epochs", "reason"),
+    [(1, 30, "at most 30 epochs"), (4, 8, "30 steps"), (6, 5, "30 steps"), (1000, 3, "at least 3 epochs")],
 )
-def test_auto_is_30_passes_with_validation_rows_and_30_steps_without(n_steps, without, why):
-    assert epochs_of("auto", n_steps, is_watched=False) == without, why
+def test_auto_is_30_epochs_with_validation_rows_and_30_steps_without(n_steps, n_epochs, reason):
+    assert epochs_of("auto", n_steps, is_watched=False) == n_epochs, reason
     assert epochs_of("auto", n_steps, is_watched=True) == 30
     assert {epochs_of(7, n_steps, is_watched) for is_watched in (False, True)} == {7}
 
 
-def test_few_rows_are_passed_over_for_30_steps(funnel):
+def test_few_rows_are_trained_on_for_30_steps(funnel):
     X, Y = (part[:160] for part in funnel)
     model = FSMDClassifier(**DEFAULT).fit(X, Y)
     assert model.get_params()["max_epochs"] == "auto"
-    assert len(model.history_) == 6  # of 5 steps
+    assert len(model.history_) == 6  # 5 steps per epoch
     assert len(model.set_params(max_epochs=14).fit(X, Y).history_) == 14
 
 
-def test_members_read_as_long_as_one_alone(funnel):
+def test_ensemble_members_take_as_many_steps_as_a_single_model(funnel):
     X, Y = (part[:256] for part in funnel)
     model = FSMDClassifier(**DEFAULT, n_members=4).fit(X, Y)
-    assert len(model.history_) == 8  # of 4 steps: each row of a batch is read by half of them
+    assert len(model.history_) == 8  # 4 steps per epoch; half of the members use each row of a batch
 
 
-def test_where_validation_rows_end_training_they_alone_do(funnel):
+def test_auto_does_not_limit_epochs_if_there_are_validation_rows(funnel):
     X, Y = funnel
     options = DEFAULT | {"lr": 1e-9, "patience": 30, "early_stopping": True}
     assert len(FSMDClassifier(**options).fit(X[:320], Y[:320]).history_) == 30
@@ -50,32 +50,32 @@ def test_where_validation_rows_end_training_they_alone_do(funnel):
     assert len(model.history_) == 30
 
 
-def test_without_early_stopping_many_rows_are_passed_over_three_times(funnel):
+def test_without_early_stopping_many_rows_get_three_epochs(funnel):
     X, Y = (part[:2000] for part in funnel)
     assert len(FSMDClassifier(**DEFAULT, early_stopping=False).fit(X, Y).history_) == 3
 
 
-def test_a_file_is_passed_over_as_often_as_a_table(funnel, tmp_path):
+def test_fit_dataset_takes_as_many_epochs_as_fit(funnel, tmp_path):
     X, Y = (part[:160] for part in funnel)
     X.assign(**Y).to_parquet(tmp_path / "log.parquet")
     model = FSMDClassifier(**DEFAULT).fit_dataset(tmp_path / "log.parquet", list(Y))
     assert len(model.history_) == 6
 
 
-def test_training_that_goes_on_counts_its_passes_anew(funnel):
+def test_a_warm_start_trains_for_the_default_epochs_again(funnel):
     X, Y = (part[:160] for part in funnel)
     model = FSMDClassifier(**DEFAULT, warm_start=True).fit(X, Y).fit(X, Y)
     assert [epoch["epoch"] for epoch in model.history_] == list(range(1, 13))
     assert len(model.partial_fit(X, Y).history_) == 13
 
 
-def test_few_rows_are_not_learned_by_heart(funnel):
+def test_the_default_does_not_overfit_few_rows(funnel):
     X, Y = funnel
     new = slice(500, None)
     loss, loss_of_30 = (
         log_loss(Y["click"][new], model.fit(X[:500], Y[:500]).predict_marginals(X[new])[:, 0])
         for model in (FSMDClassifier(random_state=0), FSMDClassifier(max_epochs=30, random_state=0))
     )
-    of_the_rate = log_loss(Y["click"][new], np.full(20_000, Y["click"][:500].mean()))
-    assert loss < of_the_rate + 0.03
-    assert loss_of_30 > of_the_rate + 0.2
+    loss_of_the_rate = log_loss(Y["click"][new], np.full(20_000, Y["click"][:500].mean()))
+    assert loss < loss_of_the_rate + 0.03
+    assert loss_of_30 > loss_of_the_rate + 0.2

@@ -1,4 +1,4 @@
-"""Adam and the average of the weights in one pass, compared with one after the other."""
+"""The fused step of Adam and of the weight average, compared with the two separate steps."""
 
 import copy
 
@@ -22,7 +22,7 @@ def network():
 @pytest.mark.parametrize("n_threads", [1, 2])
 @pytest.mark.parametrize("decay", [0.0, 0.9])
 @pytest.mark.parametrize("kind", [RowWiseAdam, RowWiseAdamW])
-def test_steps(kind, decay, n_threads):
+def test_the_fused_step_equals_the_separate_steps(kind, decay, n_threads):
     plain = network()
     fused = copy.deepcopy(plain)
     x, crew = torch.randn(60, 400), Crew(n_threads)
@@ -49,8 +49,8 @@ def test_steps(kind, decay, n_threads):
 
 
 @pytest.mark.parametrize("execution", ["torch", "fused"])
-def test_moments_of_rows_that_are_not_read_end_at_zero(execution, monkeypatch):
-    """Denormal numbers would not change any more, and each step would take many times as long."""
+def test_moments_of_unused_rows_decay_to_zero(execution, monkeypatch):
+    """Denormal numbers would stay as they are, and make each step many times slower."""
     monkeypatch.setenv("SKLEARN_FSMD_EXECUTION", execution)
     seen, step = [], Net.train_step
 
@@ -58,7 +58,7 @@ def test_moments_of_rows_that_are_not_read_end_at_zero(execution, monkeypatch):
         state = net.optimizer_.state.get(net.module_.embedding.table.weight)
         moments = [state["exp_avg"], state["exp_avg_sq"]] if state else []
         for moment in moments:
-            moment[0] = 1e-41  # row 0 is of no value, so that no batch reads it
+            moment[0] = 1e-41  # row 0 belongs to no value, so no batch uses it
         done = step(net, batch, **options)
         seen.extend(moment[0].abs().max().item() for moment in moments)
         return done
@@ -68,15 +68,15 @@ def test_moments_of_rows_that_are_not_read_end_at_zero(execution, monkeypatch):
     FSMDClassifier(**SMALL | {"max_epochs": 2, "unknown_rate": 0.0, "embedding_optimizer": "dense"}).fit(X, Y)
     assert len(seen) > 2
     assert not any(seen)
-    assert (torch.tensor([1e-40]) * 1).item() > 0  # elsewhere they are numbers as others are
+    assert (torch.tensor([1e-40]) * 1).item() > 0  # outside a step denormal numbers are kept
 
 
 @pytest.mark.parametrize("n_threads", [1, 2])
-def test_each_thread_of_a_crew_does_without_denormal_numbers(n_threads):
+def test_each_thread_of_a_crew_flushes_denormal_numbers(n_threads):
     table, crew = torch.nn.Embedding(3000, 100), Crew(n_threads)
     optimizer = RowWiseAdam(table.parameters(), lr=0.01, fused=True)
     step = FusedStep(optimizer, WeightAverage(table, 0.9), crew)
-    for _ in range(2):  # the first one makes the moments
+    for _ in range(2):  # the first step creates the moments
         table.weight.grad = torch.zeros_like(table.weight)
         for name in ("exp_avg", "exp_avg_sq") if optimizer.state else ():
             optimizer.state[table.weight][name].fill_(1e-41)
@@ -85,8 +85,8 @@ def test_each_thread_of_a_crew_does_without_denormal_numbers(n_threads):
     assert not any(optimizer.state[table.weight][name].any() for name in ("exp_avg", "exp_avg_sq"))
 
 
-def test_what_a_step_leaves_out_stays_as_it_is():
-    """Torch and the row-wise step handle parameters without a gradient and with a sparse one."""
+def test_parameters_without_a_gradient_or_with_a_sparse_one():
+    """The fused step leaves them to torch and to the row-wise step."""
     nets = [
         torch.nn.ModuleDict(
             {
@@ -125,9 +125,9 @@ def clamp(net):
         p.data.clamp_(-0.02, 0.02)
 
 
-def test_hooks_see_all_gradients_once_and_what_they_change_counts():
-    """A hook that clips, one that clamps: with the fused step as without it."""
-    torch.optim.Adam([torch.nn.Parameter(torch.zeros(1))])  # from here on torch has wrapped Adam's own step too
+def test_optimizer_hooks_run_once_and_their_changes_count():
+    """One hook clips gradients and one clamps weights, with and without the fused step."""
+    torch.optim.Adam([torch.nn.Parameter(torch.zeros(1))])  # now torch has wrapped the step of Adam itself too
     nets = [network() for _ in range(2)]
     optimizers = [RowWiseAdam(net.parameters(), lr=0.01, fused=True) for net in nets]
     averages = [WeightAverage(net, 0.9) for net in nets]

@@ -1,4 +1,4 @@
-"""The history has plain floats, which skorch's callbacks, TensorBoard, MLflow and Optuna can read."""
+"""The history of a fit, its use by callbacks of skorch and other libraries, and validation metrics."""
 
 import numpy as np
 import pytest
@@ -29,7 +29,7 @@ def fit(data, *callbacks, cls=FSMDClassifier, **params):
     return cls(**SMALL | {"callbacks": list(callbacks)} | params).fit(X, Y, X_val=X_val, Y_val=Y_val)
 
 
-class Looks(Callback):
+class ValidationChecks(Callback):
     """The scores of every validation check."""
 
     def on_train_begin(self, net, **kwargs):
@@ -47,12 +47,12 @@ class Looks(Callback):
 
 
 @pytest.mark.parametrize("params", [{}, {"task_weighting": "gradnorm"}, {"task_weighting": "pcgrad"}], ids=str)
-def test_a_row_holds_floats_and_those_of_the_best_look(params, data):
-    looks = Looks()
-    model = fit(data, looks, **params)
+def test_the_history_of_an_epoch_has_the_scores_of_its_best_check(params, data):
+    checks = ValidationChecks()
+    model = fit(data, checks, **params)
     assert model.history_ == model.net_.epochs()
     best = -np.inf
-    for number, (row, seen) in enumerate(zip(model.history_, looks.epochs, strict=True), start=1):
+    for number, (row, seen) in enumerate(zip(model.history_, checks.epochs, strict=True), start=1):
         assert row["epoch"] == number
         assert {type(value) for name, value in row.items() if name != "epoch"} == {float}
         assert len(seen) == 2
@@ -63,7 +63,7 @@ def test_a_row_holds_floats_and_those_of_the_best_look(params, data):
         best = max(best, mean)
 
 
-def test_skorch_s_early_stopping(data):
+def test_works_with_early_stopping_of_skorch(data):
     stopping = SkorchEarlyStopping(monitor="valid_auc", lower_is_better=False, patience=2, sink=lambda text: None)
     model = fit(data, stopping, max_epochs=30, lr=0.05, early_stopping=False)
     auc = [row["valid_auc"] for row in model.history_]
@@ -72,33 +72,33 @@ def test_skorch_s_early_stopping(data):
 
 
 @pytest.mark.parametrize("on_train", [False, True])
-def test_skorch_s_scoring(on_train, data):
-    def by_hand(net, X, y):
+def test_works_with_epoch_scoring_of_skorch(on_train, data):
+    def own_scoring(net, X, y):
         assert y.shape == (len(X), 2)
         return mean_auc(y, net.predict_proba(X))
 
-    class Same(Callback):
+    class ScoringCallback(Callback):
         def on_epoch_end(self, net, dataset_train=None, dataset_valid=None, **kwargs):
             rows = dataset_train if on_train else dataset_valid
             self.last = roc_auc_score(rows.y, net.predict_proba(rows))
 
-    same, name = Same(), "train_mean" if on_train else "valid_mean"
+    scoring, name = ScoringCallback(), "train_mean" if on_train else "valid_mean"
     model = fit(
         data,
-        EpochScoring(by_hand, lower_is_better=False, on_train=on_train, name=name),
+        EpochScoring(own_scoring, lower_is_better=False, on_train=on_train, name=name),
         EpochScoring(get_scorer("mean_auc"), lower_is_better=False, on_train=on_train, name=f"{name}_scorer"),
         EpochScoring("roc_auc", lower_is_better=False, on_train=on_train, name=f"{name}_sklearn"),
-        same,
+        scoring,
     )
     row = model.history_[-1]
-    assert row[name] == row[f"{name}_scorer"] == pytest.approx(row[f"{name}_sklearn"]) == pytest.approx(same.last)
-    if not on_train:  # of the weights at the end of an epoch, of which the history knows the best look
+    assert row[name] == row[f"{name}_scorer"] == pytest.approx(row[f"{name}_sklearn"]) == pytest.approx(scoring.last)
+    if not on_train:  # scores are of the end of an epoch, and the history has its best check
         assert max(row[name] for row in model.history_) <= max(row["valid_auc"] for row in model.history_) + 1e-9
-    plain = fit(data)  # and looking has changed nothing
+    plain = fit(data)  # scoring has not changed the training
     np.testing.assert_array_equal(model.predict_marginals(data[0]), plain.predict_marginals(data[0]))
 
 
-def test_skorch_s_table(data):
+def test_works_with_the_printed_table_of_skorch(data):
     lines = []
     model = fit(data, PrintLog(sink=lines.append))
     header, _, *rows = "\n".join(lines).split("\n")
@@ -106,7 +106,7 @@ def test_skorch_s_table(data):
     assert len(rows) == model.n_iter_
 
 
-def test_tensorboard(data, tmp_path):
+def test_works_with_tensorboard(data, tmp_path):
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
     from torch.utils.tensorboard import SummaryWriter
 
@@ -119,8 +119,8 @@ def test_tensorboard(data, tmp_path):
         assert logged == pytest.approx([row[name] for row in model.history_], rel=1e-5)
 
 
-@pytest.mark.filterwarnings("ignore")  # what its own database says of itself
-def test_mlflow(data, tmp_path):
+@pytest.mark.filterwarnings("ignore")  # warnings of the database of MLflow
+def test_works_with_mlflow(data, tmp_path):
     from mlflow.tracking import MlflowClient
 
     client = MlflowClient(f"sqlite:///{tmp_path}/mlflow.db")
@@ -132,7 +132,7 @@ def test_mlflow(data, tmp_path):
         assert [metric.value for metric in logged] == [row[name] for row in model.history_]
 
 
-def test_optuna_prunes(data):
+def test_works_with_pruning_by_optuna(data):
     import optuna
     from optuna_integration.skorch import SkorchPruningCallback
 
@@ -151,7 +151,7 @@ def test_optuna_prunes(data):
     assert states == {0.02: "COMPLETE", 1e-7: "PRUNED"}
 
 
-def test_checkpoints_of_skorch_are_written_by_any_figure(data, tmp_path):
+def test_checkpoints_of_skorch_may_monitor_any_score(data, tmp_path):
     for monitor in ("valid_loss_best", "valid_auc_best", "train_loss_best", "valid_best"):
         watch = Checkpoint(dirname=tmp_path / monitor, monitor=monitor, event_name="saved")
         model = fit(data, callbacks=[watch], max_epochs=3)
@@ -165,14 +165,13 @@ def test_checkpoints_of_skorch_are_written_by_any_figure(data, tmp_path):
         assert not {"valid_loss_best", "valid_auc_best", "train_loss_best"} & set(model.history_[0])
 
 
-@pytest.mark.parametrize("callback", [Checkpoint(load_best=True), ("own", Checkpoint(load_best=True))])
-def test_weights_that_were_not_averaged_are_not_put_back(callback, data):
+@pytest.mark.parametrize("callback", [Checkpoint(load_best=True), ("custom", Checkpoint(load_best=True))])
+def test_load_best_of_a_skorch_checkpoint_is_refused(callback, data):
     with pytest.raises(ValueError, match="load_best=True of a callback would restore the weights of the end"):
         fit(data, callbacks=[callback])
 
 
-# ------------------------------------------------------------------------------------------------- what early stopping
-#                                                                                                         validates on
+# ------------------------------------------------------------------------------------------------- validation metrics
 
 
 @pytest.mark.parametrize(
@@ -185,14 +184,18 @@ def test_weights_that_were_not_averaged_are_not_put_back(callback, data):
     ],
 )
 @pytest.mark.usefixtures("without_level")
-def test_validation_metric(metric, sign, name, data):
+def test_the_weights_with_the_best_validation_metric_are_kept(metric, sign, name, data):
     model = fit(data, validation_metric=metric, max_epochs=12, lr=0.05, patience=3)
     watched = [sign * row[name] for row in model.history_]
     assert [row["valid_best"] for row in model.history_] == [
         float(value > max(watched[:i], default=-np.inf)) for i, value in enumerate(watched)
     ]
     kept = model.net_.evaluate(_encoded(model, data))
-    found = {"valid_loss": kept[0].sum(), "valid_auc": kept[1].mean(), "valid_auc_conversion": kept[1][1]}
+    found = {
+        "valid_loss": kept[0].sum(),
+        "valid_auc": kept[1].mean(),
+        "valid_auc_conversion": kept[1][1],
+    }
     assert sign * found[name] == pytest.approx(max(watched))
 
 
@@ -203,7 +206,7 @@ def _encoded(model, data):
     return TensorData.from_rows(rows, targets, "cpu")
 
 
-def test_a_validation_metric_that_does_not_exist_is_refused(data):
+def test_an_invalid_validation_metric_is_refused(data):
     message = r"must be one of \['auto', 'mean_auc', 'loss', 'click_auc', 'conversion_auc'\]. Got 'share_auc'"
     with pytest.raises(ValueError, match=message):
         fit(data, validation_metric="share_auc")
@@ -221,30 +224,30 @@ def test_validation_on_the_last_rows(data):
     assert last.net_.evaluate(_encoded(last, (0, 0, X[450:], Y[450:])))[1].mean() == pytest.approx(
         max(row["valid_auc"] for row in last.history_)
     )
-    assert last.history_[0]["valid_auc"] != given.history_[0]["valid_auc"]  # whose encoding knows the first rows alone
+    assert last.history_[0]["valid_auc"] != given.history_[0]["valid_auc"]  # its encoding knows the first rows only
 
 
 @pytest.mark.parametrize("cls", [SingleTaskClassifier, WideDeepClassifier, DeepFMClassifier])
 @pytest.mark.parametrize("metric", ["auto", "loss"])
-def test_tasks_that_share_nothing_have_a_best_moment_each(cls, metric, data):
-    """Each task keeps the weights of its own best check."""
+def test_tasks_without_shared_weights_each_keep_their_best_weights(cls, metric, data):
+    """Each task keeps the weights of its best validation check."""
     X, Y, X_val, Y_val = data
     for seed in range(10):
-        looks = Looks()
+        checks = ValidationChecks()
         params = {"max_epochs": 8, "lr": 0.05, "patience": 8, "validation_metric": metric, "random_state": seed}
-        model = cls(**supported(cls, SMALL) | params | {"callbacks": [looks]}).fit(X, Y, X_val=X_val, Y_val=Y_val)
-        seen = [look for epoch in looks.epochs for look in epoch]
-        scores = [[look[2 + k] if metric == "auto" else -look[4 + k] for look in seen] for k in range(2)]
-        best = [int(np.argmax(of_task)) for of_task in scores]
-        if best[0] != best[1]:  # else it would show nothing
+        model = cls(**supported(cls, SMALL) | params | {"callbacks": [checks]}).fit(X, Y, X_val=X_val, Y_val=Y_val)
+        seen = [check for epoch in checks.epochs for check in epoch]
+        scores = [[check[2 + k] if metric == "auto" else -check[4 + k] for check in seen] for k in range(2)]
+        best = [int(np.argmax(task_scores)) for task_scores in scores]
+        if best[0] != best[1]:  # otherwise the test would be pointless
             break
     assert best[0] != best[1]
     found = [roc_auc_score(Y_val.iloc[:, k], model.predict_marginals(X_val)[:, k]) for k in range(2)]
     assert found == pytest.approx([seen[best[k]][2 + k] for k in range(2)])
     if metric == "auto":
         for k, name in enumerate(["click", "conversion"]):
-            in_rows = [row[f"valid_auc_{name}"] for row in model.history_]
-            assert in_rows == pytest.approx([max(look[2 + k] for look in epoch) for epoch in looks.epochs])
+            in_history = [row[f"valid_auc_{name}"] for row in model.history_]
+            assert in_history == pytest.approx([max(check[2 + k] for check in epoch) for epoch in checks.epochs])
     alone = cls(**supported(cls, SMALL) | params | {"validation_metric": "click_auc"})
     alone.fit(X, Y, X_val=X_val, Y_val=Y_val)
     by_click = roc_auc_score(Y_val["click"], alone.predict_marginals(X_val)[:, 0])
@@ -252,7 +255,7 @@ def test_tasks_that_share_nothing_have_a_best_moment_each(cls, metric, data):
 
 
 @pytest.mark.usefixtures("without_level")
-def test_what_is_shared_has_one_best_moment(data):
+def test_tasks_with_shared_weights_keep_one_best_state(data):
     X, Y, X_val, Y_val = data
     model = MultiTaskClassifier(**SMALL | {"max_epochs": 8, "lr": 0.05}, extractor="separate", link="chain")
     model.fit(X, Y, X_val=X_val, Y_val=Y_val)
@@ -260,7 +263,7 @@ def test_what_is_shared_has_one_best_moment(data):
     assert model.score(X_val, Y_val) == pytest.approx(max(means))
 
 
-def test_a_task_that_is_judged_alone_falls_back_to_its_loss(data):
+def test_a_task_without_auc_is_evaluated_by_its_loss(data):
     X, Y, X_val, Y_val = data
     params = supported(SingleTaskClassifier, SMALL) | {"validation_metric": "mean_auc", "max_epochs": 2}
     model = SingleTaskClassifier(**params).fit(X, Y, X_val=X_val, Y_val=Y_val.assign(conversion=0))

@@ -1,4 +1,4 @@
-"""The level of predictions: their mean over training and validation rows is the observed rate."""
+"""The level of predictions (mean prediction / observed rate) is 1 over training and validation rows."""
 
 import numpy as np
 import pandas as pd
@@ -16,7 +16,7 @@ ALL_ROWS = {"early_stopping": False, "target_statistics": None}
 
 @pytest.mark.parametrize("batch_norm", [True, False])
 @pytest.mark.parametrize("cls", [FSMDClassifier, FSClassifier])
-def test_mean_predictions_are_the_rates(cls, batch_norm):
+def test_mean_predictions_equal_the_observed_rates(cls, batch_norm):
     X, Y = make_funnel(4000, random_state=0, return_X_y=True)
     model = cls(**SMALL | {"batch_norm": batch_norm, "max_epochs": 1}, **ALL_ROWS).fit(X, Y)
     np.testing.assert_allclose(model.predict_marginals(X).mean(axis=0), Y.mean(), rtol=1e-4)
@@ -35,7 +35,7 @@ def test_weights_and_missing_labels_count_as_in_the_loss():
 
 
 @pytest.mark.parametrize("rate", [0.01, 0.003])
-def test_where_conversions_are_rare(rate):
+def test_rare_conversions_have_the_right_level(rate):
     X, Y = make_funnel(30_000, random_state=0, return_X_y=True)
     kept = np.random.RandomState(0).uniform(size=len(Y)) < rate / Y["conversion"].mean()
     rare = Y.assign(conversion=Y["conversion"] * kept)
@@ -44,8 +44,8 @@ def test_where_conversions_are_rare(rate):
     assert (np.abs(ratio - 1) < 0.03).all()
 
 
-def test_a_sample_of_few_events_is_enough(monkeypatch):
-    """Rates are taken from all training rows: the sample has a quarter fewer conversions."""
+def test_the_level_is_right_if_the_sample_has_too_few_events(monkeypatch):
+    """Rates are computed from all training rows. The sample alone has a quarter fewer conversions."""
     X, Y = make_funnel(30_000, random_state=0, return_X_y=True)
     kept = np.random.RandomState(2).uniform(size=len(Y)) < 0.004 / Y["conversion"].mean()
     rare = Y.assign(conversion=Y["conversion"] * kept)
@@ -58,8 +58,8 @@ def test_a_sample_of_few_events_is_enough(monkeypatch):
 
 
 @pytest.mark.parametrize("n_members", [1, 2])
-def test_beside_a_tower_for_the_bias_rows_as_they_were_shown_have_their_rates(n_members):
-    """Predictions are for a good position, so they lie above the rates by what the positions explain."""
+def test_with_a_bias_tower_predictions_for_rows_as_shown_have_the_rates(n_members):
+    """Other predictions are for a good position, so they are higher than the observed rates."""
     X, Y = make_funnel(3000, position_bias=2.0, random_state=0, return_X_y=True)
     model = FSMDClassifier(**SMALL, **ALL_ROWS, n_members=n_members, bias_features=["position"]).fit(X, Y)
     as_shown = model._predictor.marginals(model._encoder.encode_shown(X), None)
@@ -67,7 +67,7 @@ def test_beside_a_tower_for_the_bias_rows_as_they_were_shown_have_their_rates(n_
     assert (model.predict_marginals(X).mean(axis=0) > 1.5 * Y.mean()).all()
 
 
-def test_targets_that_the_tower_does_not_touch_have_their_rates():
+def test_targets_without_a_bias_tower_have_the_observed_rates():
     X, Y = make_funnel(3000, position_bias=2.0, random_state=0, return_X_y=True)
     other = (np.random.RandomState(0).uniform(size=len(X)) < 0.3).astype(int)
     model = FSClassifier(**SMALL, **ALL_ROWS, bias_features=["position"]).fit(X, Y.assign(other=other))
@@ -75,7 +75,7 @@ def test_targets_that_the_tower_does_not_touch_have_their_rates():
     np.testing.assert_allclose(p[1:], [Y["conversion"].mean(), other.mean()], rtol=1e-3)
 
 
-def test_values_are_corrected_beside_a_tower_for_the_bias():
+def test_value_targets_are_corrected_with_a_bias_tower():
     X, Y = make_funnel(3000, watch_time=True, position_bias=2.0, random_state=0, return_X_y=True)
     params = {"value_targets": ["watch_seconds"], "value_parents": {"watch_seconds": "click"}}
     model = FSMDClassifier(**SMALL, **ALL_ROWS, **params, bias_features=["position"]).fit(X, Y)
@@ -87,7 +87,7 @@ def test_values_are_corrected_beside_a_tower_for_the_bias():
 @pytest.mark.parametrize("loss", ["likelihood", "both", "entire_space"])
 @pytest.mark.parametrize("streamed", [False, True])
 def test_late_conversions_do_not_lower_the_level(loss, streamed, tmp_path):
-    """They are missing after a click, and known to be 0 without a click."""
+    """Labels of conversions are missing after some clicks, and known to be 0 without a click."""
     X, Y = make_funnel(6000, random_state=0, return_X_y=True)
     late = Y.astype(float)
     late.loc[np.random.RandomState(0).uniform(size=len(Y)) < 0.6, "conversion"] = np.nan
@@ -102,7 +102,7 @@ def test_late_conversions_do_not_lower_the_level(loss, streamed, tmp_path):
 
 
 @pytest.mark.parametrize("weight", [3, 20])
-def test_weights_of_a_step_aim_at_its_weighted_rate(weight):
+def test_with_sample_weights_the_level_follows_the_weighted_rate(weight):
     X, Y = make_funnel(6000, random_state=0, return_X_y=True)
     weights = np.ones((len(Y), 2))
     weights[:, 1] = np.where(Y["conversion"] == 1, weight, 1)
@@ -113,7 +113,7 @@ def test_weights_of_a_step_aim_at_its_weighted_rate(weight):
     assert p.std() > 0.01
 
 
-def test_labels_that_are_missing_for_some_kinds_of_rows_put_nothing_off():
+def test_labels_missing_for_one_kind_of_rows_do_not_bias_predictions():
     """Conversions of one shop are known ten times as often as those of another, which has fewer."""
     random = np.random.RandomState(0)
     shop = random.uniform(size=6000) < 0.5
@@ -127,7 +127,7 @@ def test_labels_that_are_missing_for_some_kinds_of_rows_put_nothing_off():
     np.testing.assert_allclose(predicted, [0.4, 0.05], atol=0.06)
 
 
-def test_levels_of_true_probabilities_stay_wherever_labels_are_missing():
+def test_true_probabilities_need_no_shift_wherever_labels_are_missing():
     random = np.random.RandomState(0)
     logits = random.normal((0.0, -1.0), (0.5, 1.5), (40_000, 2))
     labels = (random.uniform(size=logits.shape) < 1 / (1 + np.exp(-logits))).astype(float)
@@ -137,7 +137,7 @@ def test_levels_of_true_probabilities_stay_wherever_labels_are_missing():
     np.testing.assert_allclose(levels((None, 0), logits, labels, weights), 0, atol=0.08)
 
 
-def test_late_labels_of_rows_that_weigh_more_put_nothing_off():
+def test_true_probabilities_need_no_shift_if_heavy_rows_have_late_labels():
     random = np.random.RandomState(0)
     heavy = random.uniform(size=(40_000)) < 0.3
     logits = np.stack([np.zeros(40_000), np.where(heavy, 0.4, -2.2)], axis=1)
@@ -148,12 +148,12 @@ def test_late_labels_of_rows_that_weigh_more_put_nothing_off():
     weights[(labels[:, 0] == 1) & (random.uniform(size=40_000) < 0.7), 1] = 0
     np.testing.assert_allclose(levels((None, 0), logits, labels, weights), 0, atol=0.08)
     weights[:, 1] = 1
-    weights[random.uniform(size=40_000) < np.where(heavy, 0.8, 0.1), 0] = 0  # clicks that are not known
+    weights[random.uniform(size=40_000) < np.where(heavy, 0.8, 0.1), 0] = 0  # unknown clicks
     np.testing.assert_allclose(levels((None, 0), logits, labels, weights), 0, atol=0.08)
 
 
-def test_a_chunk_is_no_measure_of_the_level():
-    """A chunk of ten rows with clicks does not raise the level of all rows."""
+def test_partial_fit_does_not_set_the_level_by_its_chunk():
+    """Ten rows, nine of them with a click, do not raise all predictions."""
     X, Y = make_frame(600)
     model = FSClassifier(**SMALL, **ALL_ROWS).fit(X, Y)
     before = model.predict_marginals(X).mean(axis=0)
@@ -162,10 +162,10 @@ def test_a_chunk_is_no_measure_of_the_level():
     assert np.abs(model.predict_marginals(X).mean(axis=0) - before).max() < 0.1
 
 
-def test_chunks_begin_at_the_level_of_the_fit():
+def test_partial_fit_starts_at_the_level_of_the_fit():
     X, Y = make_frame(600)
     later = np.arange(600) >= 540
-    Y.loc[later, "click"] = 1  # so the level is between that of these rows and that of the others
+    Y.loc[later, "click"] = 1  # so the level is a compromise between these rows and the others
     params = SMALL | {"lr": 1e-12, "early_stopping": True, "batch_norm": False}
     model = FSMDClassifier(**params, validation="last").fit(X, Y)
     before = model.predict_marginals(X).mean(axis=0)
@@ -174,7 +174,7 @@ def test_chunks_begin_at_the_level_of_the_fit():
     np.testing.assert_allclose(model.predict_marginals(X).mean(axis=0), before, rtol=0.02)
 
 
-def test_levels_of_steps_that_say_nothing_stay():
+def test_steps_without_information_are_not_shifted():
     logits, labels = np.random.RandomState(0).normal(size=(50, 3)), np.zeros((50, 3))
     labels[:20, 0] = 1
     found = levels((None, 0, 1), logits, labels, None)
@@ -185,13 +185,13 @@ def test_levels_of_steps_that_say_nothing_stay():
     assert levels((None, 0, 1), logits, labels, weights).tolist() == [0.0, 0.0, 0.0]
 
 
-def test_members_share_the_level(frame):
+def test_an_ensemble_has_the_observed_rates(frame):
     X, Y = frame
     model = MultiTaskClassifier(**SMALL, **ALL_ROWS, n_members=3, link="independent").fit(X, Y)
     np.testing.assert_allclose(model.predict_marginals(X).mean(axis=0), Y.mean(), rtol=0.002)
 
 
-def test_members_that_differ_share_the_level():
+def test_an_ensemble_of_different_members_has_the_observed_rates():
     X, Y = make_funnel(700, random_state=0, return_X_y=True)
     small = {"max_epochs": 1, "early_stopping": False, "expert_dims": (8,), "tower_dims": (4,), "random_state": 0}
     model = FSMDClassifier(n_members=3, target_statistics=None, **small).fit(X, Y)
@@ -199,8 +199,8 @@ def test_members_that_differ_share_the_level():
 
 
 @pytest.mark.parametrize("streamed", [False, True], ids=["table", "data set"])
-def test_a_pair_that_numbers_the_rows_does_not_set_the_level(streamed):
-    """Its rate is a training row's own label, and unknown for new rows: with it clicks came out twice too high."""
+def test_a_pair_of_features_that_identifies_rows_does_not_bias_the_level(streamed):
+    """The rate of the pair is the label of the training row itself. Its use made predicted clicks twice too high."""
     random = np.random.RandomState(1)
 
     def rows(n):
@@ -209,21 +209,21 @@ def test_a_pair_that_numbers_the_rows_does_not_set_the_level(streamed):
         click = random.uniform(size=n) < 1 / (1 + np.exp(1 - X["x"]))
         return X, pd.DataFrame({"click": click, "conversion": click & (random.uniform(size=n) < 0.3)}).astype(int)
 
-    (X, Y), (later, happened) = rows(6000), rows(20_000)
+    (X, Y), (later, outcomes) = rows(6000), rows(20_000)
     small = {"max_epochs": 2, "batch_size": 128, "expert_dims": (32, 16), "tower_dims": (8,), "random_state": 0}
     model = FSMDClassifier(statistics_features=["user", ("user", "item")], **small)
     if streamed:
         model.fit_dataset(lambda: iter([X.join(Y)]), ["click", "conversion"])
     else:
         model.fit(X, Y)
-    np.testing.assert_allclose(model.predict_marginals(later).mean(axis=0), happened.mean(), rtol=0.2)
+    np.testing.assert_allclose(model.predict_marginals(later).mean(axis=0), outcomes.mean(), rtol=0.2)
 
 
-def test_rows_of_validation_have_a_say():
-    """The level is midway between two days, if they have enough rows to differ significantly."""
+def test_validation_rows_affect_the_level():
+    """The level is midway between two days that have enough rows to differ significantly."""
     X, Y = make_funnel(12_000, random_state=0, return_X_y=True)
     clicked = np.flatnonzero(Y["click"] == 1)
-    later = np.delete(np.arange(4000), clicked[clicked < 4000][::4])  # days on which less is clicked
+    later = np.delete(np.arange(4000), clicked[clicked < 4000][::4])  # days with fewer clicks
     parts = X[4000:], Y[4000:], X.iloc[later], Y.iloc[later]
     model = FSMDClassifier(max_epochs=2, expert_dims=(32,), random_state=0)
     model.fit(*parts[:2], X_val=parts[2], Y_val=parts[3])
@@ -232,7 +232,7 @@ def test_rows_of_validation_have_a_say():
     assert np.sqrt(ratios[0] * ratios[1]) == pytest.approx(1, abs=0.06)
 
 
-def test_of_few_events_validation_says_little():
+def test_validation_rows_with_few_events_affect_the_level_little():
     random = np.random.RandomState(0)
 
     def drawn(n, rates, weights=None):
@@ -241,37 +241,37 @@ def test_of_few_events_validation_says_little():
         return LabelledLogits(np.zeros((n, 2), np.float32), labels.astype(np.float32), weights)
 
     parents, train = (None, 0), drawn(100_000, (0.3, 0.02))
-    alone = shifts(parents, train, None)
-    np.testing.assert_allclose(alone, np.log([0.3 / 0.7, 0.02 / 0.98]), atol=0.1)
+    train_only = shifts(parents, train, None)
+    np.testing.assert_allclose(train_only, np.log([0.3 / 0.7, 0.02 / 0.98]), atol=0.1)
     many, few = drawn(100_000, (0.4, 0.04)), drawn(1000, (0.4, 0.04))
-    np.testing.assert_allclose(shifts(parents, train, many), (alone + levels(parents, *many)) / 2, atol=0.1)
-    assert abs(shifts(parents, train, few)[1] - alone[1]) < 0.02
+    np.testing.assert_allclose(shifts(parents, train, many), (train_only + levels(parents, *many)) / 2, atol=0.1)
+    assert abs(shifts(parents, train, few)[1] - train_only[1]) < 0.02
     np.testing.assert_allclose(information(parents, many), 100_000 * np.array([0.24, 0.4 * 0.04 * 0.96]), rtol=0.05)
     doubled = many._replace(weights=np.full((100_000, 2), 2.0))
     np.testing.assert_allclose(information(parents, doubled), information(parents, many))
     nothing = many._replace(labels=np.zeros_like(many.labels))
     np.testing.assert_array_equal(shifts(parents, nothing, many), [0, 0])
-    np.testing.assert_allclose(shifts(parents, train, nothing), alone)
+    np.testing.assert_allclose(shifts(parents, train, nothing), train_only)
 
 
-def test_rows_whose_click_does_not_count_say_nothing_of_conversions():
+def test_clicks_with_weight_0_give_no_information_about_conversions():
     labels = np.array([[1.0, 1.0], [1.0, 0.0], [0.0, 0.0], [1.0, 1.0]])
     weights = np.ones(labels.shape)
     weights[:, 0] = 0
     assert information((None, 0), LabelledLogits(np.zeros(labels.shape), labels, weights)).tolist() == [0.0, 0.0]
 
 
-def test_the_level_of_a_sampled_log_is_that_of_the_whole_one(rng):
-    """Overconfident log-odds with the right mean in the sample have a lower mean after the correction."""
+def test_the_level_of_a_downsampled_log_is_that_of_the_whole_log(rng):
+    """The correction for sampling lowers the mean of overconfident log-odds, so the level is set after it."""
     n, sampling_rate = 20_000, 0.1
     z = rng.normal(size=n)
     labels = (rng.uniform(size=n) < expit(z))[:, None].astype(np.float32)
     rows = LabelledLogits(4 * z[:, None], labels, None, labels.mean(axis=0, dtype=np.float64))
-    of_row = np.where(labels[:, 0] == 1, 1.0, 1 / sampling_rate)  # how many rows of the whole log it stands for
-    rate = np.average(labels[:, 0], weights=of_row)
+    rows_represented = np.where(labels[:, 0] == 1, 1.0, 1 / sampling_rate)  # rows of the whole log
+    rate = np.average(labels[:, 0], weights=rows_represented)
 
     def mean_after(shift):
-        return np.average(expit(4 * z + shift + np.log(sampling_rate)), weights=of_row)
+        return np.average(expit(4 * z + shift + np.log(sampling_rate)), weights=rows_represented)
 
     assert mean_after(shifts([None], undo_negative_sampling(rows, [None], sampling_rate))[0]) == pytest.approx(
         rate, rel=1e-3
@@ -280,7 +280,7 @@ def test_the_level_of_a_sampled_log_is_that_of_the_whole_one(rng):
     assert undo_negative_sampling(rows, [None], 1.0) is rows
 
 
-def test_a_fit_on_a_sampled_log_has_the_level_of_the_whole_one():
+def test_a_fit_on_a_downsampled_log_has_the_level_of_the_whole_log():
     X, Y = make_funnel(12_000, random_state=0, return_X_y=True)
     sampled = (Y["click"] == 1) | (np.arange(len(Y)) % 5 == 0)
     model = FSMDClassifier(**SMALL | {"max_epochs": 10, "lr": 0.01}, **ALL_ROWS, negative_sampling_rate=0.2)
@@ -291,8 +291,8 @@ def test_a_fit_on_a_sampled_log_has_the_level_of_the_whole_one():
     )
 
 
-def test_late_labels_in_the_middle_leave_right_predictions_as_they_are():
-    """For 90 % of the clicks it is unknown whether something was put into a cart; without a click it is known."""
+def test_late_labels_in_the_middle_of_a_chain_do_not_shift_predictions():
+    """For 90 % of the clicks the labels of all later steps are unknown; without a click they are known."""
     random = np.random.RandomState(0)
     n, high = 400_000, np.arange(400_000) % 2 == 0
     logits = np.stack([np.where(high, 3.0, -3.0), np.zeros(n), np.where(high, 1.5, -1.5), np.zeros(n)], axis=1)

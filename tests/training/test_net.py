@@ -23,7 +23,7 @@ def fitted():
     return FSMDClassifier(**SMALL).fit(X, Y), X
 
 
-def test_threads_share_the_rows_and_change_nothing(fitted, monkeypatch):
+def test_threads_split_the_rows_without_changing_predictions(fitted, monkeypatch):
     model, X = fitted
     expected = model.set_params(n_threads=1).predict_marginals(X)
     monkeypatch.setattr(inference, "CPU_CHUNK", 30)
@@ -32,7 +32,7 @@ def test_threads_share_the_rows_and_change_nothing(fitted, monkeypatch):
 
     def watched(*arguments):
         seen.add((threading.current_thread().name, torch.get_num_threads()))
-        time.sleep(0.005)  # in which another thread takes the next chunk, however busy the machine is
+        time.sleep(0.005)  # time for another thread to take the next chunk, even on a busy machine
         return forward(*arguments)
 
     monkeypatch.setattr(model.module_, "forward", watched)
@@ -47,7 +47,7 @@ def test_threads_share_the_rows_and_change_nothing(fitted, monkeypatch):
     np.testing.assert_array_equal(several, one)
 
 
-def test_an_error_in_a_thread_comes_out(fitted, monkeypatch):
+def test_an_error_in_a_thread_is_raised(fitted, monkeypatch):
     model, X = fitted
     monkeypatch.setattr(inference, "CPU_CHUNK", 30)
     before = torch.get_num_threads()
@@ -61,20 +61,20 @@ def test_an_error_in_a_thread_comes_out(fitted, monkeypatch):
     assert torch.get_num_threads() == before
 
 
-def test_chunks_leave_no_number_of_threads_behind():
-    """A thread that starts while another predicts in chunks, and ends after it."""
-    in_chunk, other_is_inside, chunks_done = (threading.Event() for _ in range(3))
+def test_predicting_in_chunks_restores_the_number_of_threads():
+    """Another thread sets its number of threads while rows are predicted in chunks, and ends after them."""
+    chunk_started, other_started, chunks_done = (threading.Event() for _ in range(3))
 
     class Chunk(nn.Module):
         def forward(self, x):
-            in_chunk.set()
-            assert other_is_inside.wait(timeout=60)
+            chunk_started.set()
+            assert other_started.wait(timeout=60)
             return x
 
     def other():
-        assert in_chunk.wait(timeout=60)
+        assert chunk_started.wait(timeout=60)
         with threads(3):
-            other_is_inside.set()
+            other_started.set()
             assert chunks_done.wait(timeout=60)
         return torch.get_num_threads()
 
@@ -106,7 +106,7 @@ def test_a_fitted_model_keeps_no_rows(in_files, tmp_path):
     assert not [one for one in kept if isinstance(one, (TensorData, Batches))]
 
 
-def test_a_first_look_that_diverges_says_so():
+def test_a_first_validation_check_that_diverges_is_reported():
     X, Y = make_frame(1200)
     params = SMALL | {"early_stopping": True, "numeric_scaling": None, "max_epochs": 1}
     model = FSMDClassifier(**params, warm_start=True).fit(X, Y, X_val=X[:200], Y_val=Y[:200])

@@ -1,4 +1,4 @@
-"""Sparse steps for large tables, compared with dense ones."""
+"""Row-wise steps for large tables, compared with dense steps."""
 
 from contextlib import contextmanager
 
@@ -38,7 +38,7 @@ def train(module, optimizer, batches, average=None):
 
 
 @pytest.mark.parametrize("rowwise", OPTIMIZERS)
-def test_with_all_rows_in_each_batch_it_is_the_dense_optimizer(rowwise):
+def test_with_all_rows_in_each_batch_it_equals_the_dense_optimizer(rowwise):
     batches = [[0, 1, 2, 3, 4, 5, 0], [5, 4, 3, 2, 1, 0], [0, 1, 2, 3, 4, 5]] * 5
     ours, theirs = table(True), table(False)
     options = {"lr": 0.01, "weight_decay": 0.1}
@@ -47,10 +47,10 @@ def test_with_all_rows_in_each_batch_it_is_the_dense_optimizer(rowwise):
     torch.testing.assert_close(ours.weight, theirs.weight)
 
 
-def test_rows_that_are_not_read_stay_and_make_up_for_their_decay():
+def test_unused_rows_stay_and_catch_up_on_their_decay():
     module = table(True)
     before = module.weight.detach().clone()
-    optimizer = RowWiseAdamW(module.parameters(), lr=1e-9, weight_decay=1e8)  # a tenth a step, and hardly a step
+    optimizer = RowWiseAdamW(module.parameters(), lr=1e-9, weight_decay=1e8)  # a decay of a tenth per step
     train(module, optimizer, [[0], [0], [0]])
     assert torch.equal(module.weight[1:], before[1:])
     train(module, optimizer, [[1]])
@@ -59,24 +59,24 @@ def test_rows_that_are_not_read_stay_and_make_up_for_their_decay():
 
 
 @pytest.mark.parametrize("rowwise", [RowWiseAdamW, AdagradRowsW])
-@pytest.mark.parametrize(("former", "now"), [(0.0, 1e8), (1e8, 0.0), (1e8, 5e8)])
-def test_decay_that_was_missed_is_made_up_for_at_the_rate_of_its_steps(former, now, rowwise):
+@pytest.mark.parametrize(("before_decay", "after_decay"), [(0.0, 1e8), (1e8, 0.0), (1e8, 5e8)])
+def test_rows_catch_up_on_decay_at_the_rate_of_the_missed_steps(before_decay, after_decay, rowwise):
     module = table(True)
     before = module.weight.detach().clone()
     options = {"table_lr": 1e-9} if rowwise is AdagradRowsW else {}
-    optimizer = rowwise(module.parameters(), lr=1e-9, weight_decay=former, **options)
+    optimizer = rowwise(module.parameters(), lr=1e-9, weight_decay=before_decay, **options)
     train(module, optimizer, [[0, 5], [0], [0]])
     optimizer.catch_up()
-    optimizer.param_groups[0]["weight_decay"] = now
+    optimizer.param_groups[0]["weight_decay"] = after_decay
     train(module, optimizer, [[0], [1, 5]])
-    left = [(1 - 1e-9 * decay) ** n for decay, n in ((former, 3), (now, 2))]
-    torch.testing.assert_close(module.weight[1], before[1] * left[0] * left[1], rtol=1e-5, atol=1e-6)
-    torch.testing.assert_close(module.weight[5], before[5] * left[0] * left[1], rtol=1e-5, atol=1e-6)
+    factors = [(1 - 1e-9 * decay) ** n for decay, n in ((before_decay, 3), (after_decay, 2))]
+    torch.testing.assert_close(module.weight[1], before[1] * factors[0] * factors[1], rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(module.weight[5], before[5] * factors[0] * factors[1], rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize("kind", ["sparse", "rowwise_adagrad"])
-def test_another_decay_counts_from_when_training_goes_on(kind):
-    """One step decays by a twentieth; the steps before are not made up for, since they had no decay."""
+def test_a_new_decay_applies_from_further_training_on(kind):
+    """One step decays by a twentieth. Earlier steps had no decay, so there is nothing to catch up on."""
     X, Y = make_frame(400)
     params = SMALL | {"max_epochs": 4, "embedding_optimizer": kind, "average_decay": 0.0}
     model = PLEClassifier(**params, early_stopping=False, weight_decay=0.0, lr=1e-3, embedding_lr=1e-3).fit(X, Y)
@@ -98,17 +98,17 @@ def test_a_table_that_grows_large_is_trained_by_rows_from_then_on(monkeypatch):
     assert "last" in model.net_.optimizer_.state[model.module_.embedding.table.weight]
 
 
-def test_gradients_have_each_row_once():
+def test_coalesced_gradients_have_each_row_once():
     random = torch.Generator().manual_seed(0)
     codes, others = torch.randint(0, 30, (2, 200), generator=random)
-    given = [
+    inputs = [
         torch.sparse_coo_tensor(
-            read[None], torch.randn(200, width, generator=random), (40, width), check_invariants=True
+            rows_used[None], torch.randn(200, width, generator=random), (40, width), check_invariants=True
         )
-        for read, width in ((codes, 3), (codes, 1), (others, 2))
+        for rows_used, width in ((codes, 3), (codes, 1), (others, 2))
     ]
-    made = coalesced([*given, given[0].coalesce(), torch.sparse_coo_tensor((40, 3), check_invariants=True)])
-    for gradient, expected in zip(made, [*given, given[0], torch.zeros(40, 3)], strict=True):
+    outputs = coalesced([*inputs, inputs[0].coalesce(), torch.sparse_coo_tensor((40, 3), check_invariants=True)])
+    for gradient, expected in zip(outputs, [*inputs, inputs[0], torch.zeros(40, 3)], strict=True):
         assert gradient.is_coalesced()
         assert torch.equal(gradient.indices()[0], gradient.indices()[0].unique())
         torch.testing.assert_close(gradient.to_dense(), expected.to_dense(), rtol=1e-6, atol=1e-6)
@@ -127,7 +127,7 @@ def test_other_parameters_take_dense_steps():
 
 
 @pytest.mark.parametrize("first", [0, 5, 24], ids=["by rows", "a table that grows large", "the whole table"])
-def test_the_average_is_that_of_all_steps(first, monkeypatch):
+def test_the_average_by_rows_equals_the_average_of_all_steps(first, monkeypatch):
     """`first` is the first step at which the table counts as large."""
     batches = [[0, 1], [0], [2], [0, 2, 2], [3], [1]] * 4
     module = table(True)
@@ -136,15 +136,15 @@ def test_the_average_is_that_of_all_steps(first, monkeypatch):
     for i, batch in enumerate(batches):
         monkeypatch.setattr(weight_average, "SMALL_TABLE", 0 if i >= first else 2**20)
         train(module, optimizer, [batch], average)
-        whole.update()  # which knows nothing of rows
-        if i in (2, 9):  # in between, the averages are looked at
+        whole.update()  # the average of the whole table
+        if i in (2, 9):  # the averages are used in between
             average.swap_in(), average.swap_out()
     assert bool(average.last) == (first < len(batches))
     average.swap_in()
     torch.testing.assert_close(module.weight.data, whole.others[0], rtol=1e-6, atol=1e-9)
 
 
-def test_a_model_learns_as_well_with_sparse_steps():
+def test_sparse_steps_train_as_good_a_model():
     X, Y = make_frame(1500)
     fits = {kind: PLEClassifier(**SMALL, embedding_optimizer=kind).fit(X, Y) for kind in ("dense", "sparse")}
     assert fits["sparse"].module_.embedding.table.sparse
@@ -155,7 +155,7 @@ def test_a_model_learns_as_well_with_sparse_steps():
     assert fits["sparse"].score(X, Y) > fits["dense"].score(X, Y) - 0.02
 
 
-def test_auto_goes_by_the_size_and_the_optimizer(monkeypatch):
+def test_auto_depends_on_the_table_size_and_the_optimizer(monkeypatch):
     X, Y = make_frame(300)
     monkeypatch.setattr(tables, "LARGE_TABLE", 1)
     small = {**SMALL, "max_epochs": 1}
@@ -165,7 +165,7 @@ def test_auto_goes_by_the_size_and_the_optimizer(monkeypatch):
     assert not PLEClassifier(**small).fit(X, Y).module_.embedding.table.sparse
 
 
-def test_sparse_steps_are_refused_where_there_are_none():
+def test_sparse_steps_are_refused_for_other_optimizers():
     X, Y = make_frame(300)
     with pytest.raises(
         ValueError, match="embedding_optimizer='sparse' needs the optimizer 'adam' or 'adamw'. Got .*sgd"
@@ -174,7 +174,7 @@ def test_sparse_steps_are_refused_where_there_are_none():
 
 
 @pytest.mark.parametrize("option", ["amsgrad", "maximize"])
-def test_options_that_steps_by_rows_do_not_have_are_refused(option):
+def test_optimizer_options_without_row_wise_steps_are_refused(option):
     X, Y = make_frame(300)
     model = PLEClassifier(**SMALL, net_params={f"optimizer__{option}": True}, embedding_optimizer="sparse")
     with pytest.raises(ValueError, match=f"optimizer__{option}=True has no effect on tables that are trained by rows"):
@@ -182,11 +182,11 @@ def test_options_that_steps_by_rows_do_not_have_are_refused(option):
     model.set_params(embedding_optimizer="dense").fit(X, Y)
 
 
-# ---------------------------------------------------------------------------------------------------------- by Adagrad
+# ------------------------------------------------------------------------------------------------------------ Adagrad
 
 
-def adagrad_by_loop(w, batches, table_lr, decay, lr, eps=1e-8):
-    """Row by row, in numpy: the gradient of the loss of `train` is 2 · c² · w, for each time that a row is read."""
+def adagrad_loop(w, batches, table_lr, decay, lr, eps=1e-8):
+    """Row by row in numpy. The gradient of the loss of `train` is 2 · c² · w for each use of a row."""
     w, sums, last = w.copy(), np.zeros(len(w)), np.zeros(len(w), dtype=int)
     c = np.arange(1.0, 4.0)
     for t, rows in enumerate(batches, start=1):
@@ -199,10 +199,10 @@ def adagrad_by_loop(w, batches, table_lr, decay, lr, eps=1e-8):
     return w
 
 
-def test_rowwise_adagrad_is_the_loop():
+def test_rowwise_adagrad_equals_the_loop():
     batches = [[0, 1, 1], [0], [2, 5], [0, 2, 2], [3], [1]] * 4
     module = table(True)
-    expected = adagrad_by_loop(module.weight.detach().numpy(), batches, 0.3, 0.1, 0.01)
+    expected = adagrad_loop(module.weight.detach().numpy(), batches, 0.3, 0.1, 0.01)
     optimizer = AdagradRowsW(module.parameters(), lr=0.01, weight_decay=0.1, table_lr=0.3)
     train(module, optimizer, batches)
     torch.testing.assert_close(module.weight.detach().numpy(), expected)
@@ -211,12 +211,12 @@ def test_rowwise_adagrad_is_the_loop():
     undecayed = table(True)
     optimizer = AdagradRows(undecayed.parameters(), lr=0.01, table_lr=0.3)
     train(undecayed, optimizer, batches)
-    assert set(optimizer.state[undecayed.weight]) == {"step", "sum"}  # one number a row, and no more
+    assert set(optimizer.state[undecayed.weight]) == {"step", "sum"}  # one number per row, and no more
 
 
-@pytest.mark.parametrize("way", ["torch", "fused"])
-def test_a_model_learns_as_well_by_rowwise_adagrad(way, monkeypatch):
-    monkeypatch.setenv("SKLEARN_FSMD_EXECUTION", way)
+@pytest.mark.parametrize("execution", ["torch", "fused"])
+def test_rowwise_adagrad_trains_as_good_a_model(execution, monkeypatch):
+    monkeypatch.setenv("SKLEARN_FSMD_EXECUTION", execution)
     X, Y = make_frame(1500)
     adam = PLEClassifier(**SMALL, embedding_optimizer="sparse").fit(X, Y)
     model = PLEClassifier(**SMALL, embedding_optimizer="rowwise_adagrad").fit(X, Y)
@@ -240,7 +240,7 @@ def test_rowwise_adagrad_resumes_and_grows(tmp_path):
                 raise KeyboardInterrupt
 
     stopped = PLEClassifier(**params | {"max_epochs": 2}, checkpoint=tmp_path / "c")
-    with monkeypatched_callbacks(stopped, Stop()), pytest.raises(KeyboardInterrupt):
+    with extra_callback(stopped, Stop()), pytest.raises(KeyboardInterrupt):
         stopped.fit(X, Y)
     resumed = stopped.fit(X, Y, resume=True)
     np.testing.assert_array_equal(resumed.predict_marginals(X), whole.predict_marginals(X))
@@ -251,8 +251,8 @@ def test_rowwise_adagrad_resumes_and_grows(tmp_path):
 
 
 @contextmanager
-def monkeypatched_callbacks(model, callback):
-    """A callback together with a checkpoint, which the parameters do not allow."""
+def extra_callback(model, callback):
+    """Train with a callback and a checkpoint, which the parameters do not allow together."""
     train_ = trainer.train
 
     def train_with(p, net, *args, **kwargs):

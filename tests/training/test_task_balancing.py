@@ -1,4 +1,4 @@
-"""The rules that balance tasks, against gradients computed by hand."""
+"""The rules that balance tasks, compared with gradients computed by hand."""
 
 import numpy as np
 import pytest
@@ -17,8 +17,8 @@ from sklearn_fsmd.training.task_balancing import RULES, Fixed, GradNorm, PCGrad,
 from tests.conftest import SMALL, make_frame
 
 
-def project_by_hand(gradients, orders):
-    """Algorithm 1 of the PCGrad paper, with vectors."""
+def projected_gradient(gradients, orders):
+    """Algorithm 1 of the PCGrad paper on vectors."""
     total = np.zeros_like(gradients[0])
     for i, order in enumerate(orders):
         g = gradients[i].copy()
@@ -44,12 +44,12 @@ def test_surgery_of_several_tasks(rng):
     for _ in range(20):
         gradients = rng.normal(size=(4, 5))
         orders = [rng.permutation(4) for _ in range(4)]
-        left = iter(orders)
-        coefficients = surgery(gradients @ gradients.T, lambda n, left=left: next(left))
-        np.testing.assert_allclose(coefficients @ gradients, project_by_hand(gradients, orders))
+        remaining = iter(orders)
+        coefficients = surgery(gradients @ gradients.T, lambda n, remaining=remaining: next(remaining))
+        np.testing.assert_allclose(coefficients @ gradients, projected_gradient(gradients, orders))
 
 
-def test_surgery_passes_over_a_task_without_a_gradient():
+def test_surgery_skips_a_task_without_a_gradient():
     gradients = np.array([[1.0, 0.0], [0.0, 0.0]])
     np.testing.assert_array_equal(surgery(gradients @ gradients.T, range) @ gradients, [1, 0])
 
@@ -59,15 +59,15 @@ def network(n_tasks, sparse=False):
     embedding = Embedding(Columns([5, 7], 1), dim=3, std=1.0)
     extractor = MMoE(7, n_tasks, (6,), n_experts=2, gate_dims=(), dropout=0.0, batch_norm=False)
     towers = Towers(n_tasks, 6, (4,), dropout=0.0, batch_norm=False)
-    made = MultiTaskNetwork(
+    module = MultiTaskNetwork(
         embedding=embedding,
         low_order=None,
         extractor=extractor,
         towers=towers,
         link=TreeLink((None, *range(n_tasks - 1))),
     )
-    made.use_sparse_gradients(sparse)
-    return made
+    module.use_sparse_gradients(sparse)
+    return module
 
 
 def batch(n_tasks, n=40, seed=0):
@@ -109,23 +109,23 @@ def flat_result(net):
 
 @pytest.mark.parametrize("sparse", [False, True])
 @pytest.mark.parametrize("n_tasks", [1, 2, 3])
-def test_pcgrad_writes_the_projected_gradients(n_tasks, sparse):
+def test_pcgrad_sets_the_projected_gradients(n_tasks, sparse):
     inputs, targets = batch(n_tasks)
     net = network(n_tasks, sparse)
     by_task = flat_gradients(net, losses_of(net, inputs, targets, n_tasks))
     random = np.random.RandomState(0)
-    expected = project_by_hand(by_task, [random.permutation(n_tasks) for _ in range(n_tasks)])
+    expected = projected_gradient(by_task, [random.permutation(n_tasks) for _ in range(n_tasks)])
     rule = PCGrad(torch.ones(n_tasks))
     rule.backward(net, losses_of(net, inputs, targets, n_tasks), torch.ones(n_tasks))
     np.testing.assert_allclose(flat_result(net), expected, atol=1e-6)
 
 
-def test_pcgrad_hurts_neither_of_two_tasks():
-    """Unlike the plain sum, the step does not conflict with either task's gradient."""
+def test_pcgrad_conflicts_with_neither_of_two_tasks():
+    """The plain sum of the gradients conflicts with the gradient of one task; the step of PCGrad does not."""
     net, (inputs, (labels, weights)) = network(2), batch(2)
     opposed = (torch.stack((labels[:, 0], 1 - labels[:, 0]), dim=1), weights)
     net.link = TreeLink((None, None))
-    with torch.no_grad():  # towers and gates alike, so that what differs is the aim
+    with torch.no_grad():  # equal towers and gates, so that only the labels differ
         for name, parameter in net.named_parameters():
             if name.startswith("towers") or ".gates." in name:
                 parameter[1] = parameter[0]
@@ -138,7 +138,7 @@ def test_pcgrad_hurts_neither_of_two_tasks():
     assert rule.summary(["a", "b"]) == {"conflicting_steps": 1.0}
 
 
-def test_uncertainty_by_hand():
+def test_uncertainty_equals_the_formula():
     net, (inputs, targets) = network(2), batch(2)
     losses = losses_of(net, inputs, targets, 2)
     by_task = flat_gradients(net, losses)
@@ -153,7 +153,7 @@ def test_uncertainty_by_hand():
     assert rule.summary(["a", "b"]) == pytest.approx({"task_weight_a": weights[0], "task_weight_b": weights[1]})
 
 
-def test_gradnorm_by_hand():
+def test_gradnorm_equals_the_formula():
     net, (inputs, targets) = network(2), batch(2)
     rule = GradNorm(torch.ones(2))
     rule.first_losses, rule.n_first = np.array([2.0, 0.5]), np.array([10, 10])
@@ -170,8 +170,8 @@ def test_gradnorm_by_hand():
     np.testing.assert_allclose(flat_result(net), weights @ by_task, atol=1e-6)
 
 
-def test_gradnorm_evens_out_gradients():
-    """One of two equal tasks counts tenfold; for an equal pace their weights have to compensate for that."""
+def test_gradnorm_balances_the_gradient_norms():
+    """One of two tasks has tenfold loss and gradients; the weights compensate for that."""
     rule = GradNorm(torch.ones(2))
     for _ in range(2000):
         rule._update(np.array([10.0, 1.0]), np.array([10.0, 1.0]))
@@ -179,7 +179,7 @@ def test_gradnorm_evens_out_gradients():
 
 
 @pytest.mark.parametrize("name", [name for name in RULES if name != "fixed"])
-def test_a_task_without_labels_in_the_batch_has_no_part(name):
+def test_a_task_without_labels_in_the_batch_is_ignored(name):
     net, (inputs, (labels, weights)) = network(2), batch(2)
     net.link = TreeLink((None, None))
     weights = weights * torch.tensor([1.0, 0.0])
@@ -195,7 +195,7 @@ def test_a_task_without_labels_in_the_batch_has_no_part(name):
         assert np.isnan(rule.first_losses[1])
 
 
-def test_gradnorm_moves_no_weight_of_a_task_without_a_part():
+def test_gradnorm_keeps_the_weight_of_a_task_without_labels():
     rule = GradNorm(torch.ones(3))
     for losses in ([2.0, 1.0, 0.0], [1.0, 3.0, 0.0]) * 11:
         rule._update(np.array(losses), np.array([1.0, 3.0, 0.0]))
@@ -204,8 +204,8 @@ def test_gradnorm_moves_no_weight_of_a_task_without_a_part():
     assert rule.weights[0] != rule.weights[1]
 
 
-def test_one_batch_does_not_say_what_a_loss_was_at_first():
-    """A batch may have a label or two of a task. Its weight stays until there have been enough batches."""
+def test_gradnorm_averages_the_first_losses_over_several_batches():
+    """A batch may have very few labels of a task. Weights stay at 1 until there have been enough batches."""
     rule, random = GradNorm(torch.ones(2)), np.random.RandomState(0)
     for _ in range(rule.N_FIRST):
         rule._update(np.array([1.0, random.exponential()]), np.array([1.0, 3.0]))
@@ -215,14 +215,14 @@ def test_one_batch_does_not_say_what_a_loss_was_at_first():
     assert rule.weights[0] > rule.weights[1]
 
 
-def test_gradnorm_has_nothing_to_balance_where_all_is_frozen(frame):
+def test_gradnorm_keeps_its_weights_if_all_shared_layers_are_frozen(frame):
     X, Y = frame
     frozen = Freezer(["embedding*", "extractor*", "low_order*"])
     model = FSClassifier(**SMALL, task_weighting="gradnorm", callbacks=[frozen]).fit(X, Y)
     assert model.history_[-1]["task_weight_click"] == 1
 
 
-def test_gradnorm_keeps_nothing_of_the_graph():
+def test_gradnorm_does_not_keep_the_graph():
     net, rule = network(2), GradNorm(torch.ones(2))
     with rule.watching(net):
         rule.backward(net, losses_of(net, *batch(2), 2), torch.ones(2))
@@ -239,37 +239,37 @@ def test_fixed_is_the_plain_sum():
 
 
 @pytest.mark.parametrize(
-    ("name", "told"),
+    ("name", "key"),
     [("uncertainty", "task_weight_click"), ("gradnorm", "task_weight_conversion"), ("pcgrad", "conflicting_steps")],
 )
-def test_in_an_estimator(name, told):
+def test_rules_in_an_estimator(name, key):
     X, Y = make_frame(400)
     Y["conversion"] = 1 - Y["click"]
     fixed = FSClassifier(**SMALL).fit(X, Y)
     model = FSClassifier(**SMALL, task_weighting=name).fit(X, Y)
-    assert all(told in epoch for epoch in model.history_)
-    assert told not in fixed.history_[0]
+    assert all(key in epoch for epoch in model.history_)
+    assert key not in fixed.history_[0]
     assert not np.allclose(model.predict_marginals(X), fixed.predict_marginals(X), atol=1e-6)
     again = FSClassifier(**SMALL, task_weighting=name).fit(X, Y)
     np.testing.assert_array_equal(again.predict_marginals(X), model.predict_marginals(X))
 
 
-def test_uncertainty_trusts_the_task_with_less_noise():
-    """At its optimum each task's weight is 1 / (2 L_k)."""
+def test_uncertainty_gives_more_weight_to_the_task_with_less_noise():
+    """At the optimum the weight of a task is 1 / (2 L_k)."""
     random = np.random.RandomState(0)
     X = random.normal(size=(2000, 3))
-    sure = (X[:, 0] > 0).astype(int)
+    clean = (X[:, 0] > 0).astype(int)
     noise = random.randint(2, size=2000)
     model = MultiTaskClassifier(
         **{**SMALL, "max_epochs": 20}, link="independent", task_weighting="uncertainty", early_stopping=False, lr=0.01
-    ).fit(X, np.stack((sure, noise), axis=1))
+    ).fit(X, np.stack((clean, noise), axis=1))
     first, last = ([epoch[f"task_weight_{k}"] for k in ("click", "conversion")] for epoch in model.history_[::19])
     assert last[0] > 2 > last[1] > 0.5
     assert last[0] > first[0]
 
 
 @pytest.mark.parametrize("name", ["uncertainty", "pcgrad", "gradnorm"])
-def test_five_tasks_with_masked_labels_and_large_tables(name):
+def test_rules_handle_five_tasks_with_masked_labels_and_sparse_tables(name):
     X, _ = make_frame(300)
     random = np.random.RandomState(0)
     Y = random.randint(2, size=(300, 5)).astype(float)
@@ -282,7 +282,7 @@ def test_five_tasks_with_masked_labels_and_large_tables(name):
 
 
 @pytest.mark.parametrize("name", list(RULES))
-def test_the_user_s_weights_are_not_balanced_away(name):
+def test_rules_respect_the_task_weights_of_the_user(name):
     net, (inputs, targets) = network(2), batch(2)
     gradients = {}
     for weights in ([1.0, 1.0], [5.0, 1.0], [1.0, 0.0]):
@@ -300,8 +300,8 @@ def test_the_user_s_weights_are_not_balanced_away(name):
     assert ratio[1.0, 0.0] > 1e4
 
 
-def test_the_pace_is_that_of_the_labels_which_are_observed():
-    """Two tasks with equal losses per label, one with few labels: their losses differ, their paces do not."""
+def test_the_pace_of_gradnorm_is_per_observed_label():
+    """Two tasks have equal losses per label, and one has few labels. Their losses differ, and their paces do not."""
     net, (inputs, (labels, _)) = network(2), batch(2)
     net.link = TreeLink((None, None))
     same = torch.stack((labels[:, 0], labels[:, 0]), dim=1)
@@ -318,19 +318,21 @@ def test_the_pace_is_that_of_the_labels_which_are_observed():
             assert rule.first_losses[1] == pytest.approx(by_label[1].item(), rel=1e-4)
 
 
-@pytest.mark.parametrize(("name", "found"), [("uncertainty", "log_variances"), ("gradnorm", "first_losses")])
-def test_what_was_found_is_kept_when_training_goes_on(name, found):
+@pytest.mark.parametrize(("name", "attribute"), [("uncertainty", "log_variances"), ("gradnorm", "first_losses")])
+def test_a_warm_start_keeps_the_state_of_the_rule(name, attribute):
     X, Y = make_frame(300)
     model = FSClassifier(**SMALL, task_weighting=name, warm_start=True).fit(X, Y)
-    before = torch.as_tensor(getattr(model.net_.balance, found)).detach().clone()
+    before = torch.as_tensor(getattr(model.net_.balance, attribute)).detach().clone()
     model.set_params(lr=1e-9, max_epochs=1).fit(X, Y)
     assert (before != 0).all()
-    torch.testing.assert_close(torch.as_tensor(getattr(model.net_.balance, found)).detach(), before, atol=1e-5, rtol=0)
+    torch.testing.assert_close(
+        torch.as_tensor(getattr(model.net_.balance, attribute)).detach(), before, atol=1e-5, rtol=0
+    )
 
 
 @pytest.mark.parametrize("weights", [(1, 1e-24), (1e-24, 1), (1e15, 1e-15), (1, 1e-45)])
 def test_surgery_of_tasks_with_tiny_weights(weights):
-    """The square of such a weight is 0 in float32, and the projection divides by it."""
+    """The square of such a weight is 0 in float32, and the projection divides by this square."""
     net, (inputs, targets) = network(2), batch(2)
     rule = PCGrad(torch.tensor(weights))
     losses = losses_of(net, inputs, targets, 2)
@@ -338,4 +340,6 @@ def test_surgery_of_tasks_with_tiny_weights(weights):
     by_task = flat_gradients(net, losses).astype(np.float64) * np.float32(weights).astype(np.float64)[:, None]
     rule.backward(net, losses, torch.ones(2))
     orders = [[0, 1], [0, 1]]
-    np.testing.assert_allclose(flat_result(net), project_by_hand(by_task, orders), rtol=1e-3, atol=1e-6 * max(weights))
+    np.testing.assert_allclose(
+        flat_result(net), projected_gradient(by_task, orders), rtol=1e-3, atol=1e-6 * max(weights)
+    )

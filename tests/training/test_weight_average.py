@@ -1,3 +1,5 @@
+"""The moving average of the weights."""
+
 import copy
 import functools
 
@@ -16,12 +18,12 @@ from tests.conftest import SMALL, make_frame
 from tests.test_network import params
 
 
-def trained_weights(n):
+def random_weights(n):
     return [torch.randn(3, 2) for _ in range(n)]
 
 
-def test_it_is_the_normalised_moving_average_of_the_steps():
-    linear, decay, steps = nn.Linear(2, 3, bias=False), 0.9, trained_weights(25)
+def test_is_the_normalised_moving_average_of_the_steps():
+    linear, decay, steps = nn.Linear(2, 3, bias=False), 0.9, random_weights(25)
     average = WeightAverage(linear, decay)
     for weights in steps:
         linear.weight.data.copy_(weights)
@@ -34,7 +36,7 @@ def test_it_is_the_normalised_moving_average_of_the_steps():
     assert torch.equal(linear.weight.data, steps[-1])
 
 
-def test_training_goes_on_from_its_own_weights():
+def test_training_continues_from_the_weights_before_averaging():
     linear = nn.Linear(2, 3)
     average = WeightAverage(linear, 0.5)
     optimizer = torch.optim.SGD(linear.parameters(), lr=1.0)
@@ -64,7 +66,7 @@ def test_running_statistics_are_averaged_too():
     torch.testing.assert_close(norm.running_mean, (first + 2 * second) / 3)
 
 
-def test_the_average_lies_where_the_module_lies():
+def test_the_average_is_on_the_device_of_the_module():
     network = build_network(params(), Columns([3, 4], 1), 2)
     loss = MultiTaskLoss(network.link, torch.ones(2))
     net = Net(
@@ -88,7 +90,7 @@ def test_without_decay_the_average_is_the_module():
     assert linear.weight.data_ptr() == before
 
 
-def test_level():
+def test_reset_to_module_sets_the_average_to_the_weights():
     linear = nn.Linear(2, 3)
     average = WeightAverage(linear, 0.9)
     linear.weight.data.fill_(7.0)
@@ -97,15 +99,15 @@ def test_level():
     assert (linear.weight == 7.0).all()
 
 
-class Tied(nn.Module):
-    """An extractor of two layers with tied weights, in each way of tying them."""
+class TiedExtractor(nn.Module):
+    """An extractor with two layers whose weights are not tied, tied as one module, or tied as parameters."""
 
     def __init__(self, n_inputs, n_tasks, tie):
         super().__init__()
         self.n_tasks = n_tasks
         torch.manual_seed(0)
         self.first, self.a = nn.Linear(n_inputs, 6), nn.Linear(6, 6)
-        with torch.random.fork_rng():  # the weights that are drawn after it are the same in all
+        with torch.random.fork_rng():  # so that all ways draw the same weights afterwards
             self.b = None if tie is None else self.a if tie == "module" else nn.Linear(6, 6)
         if tie == "parameters":
             self.b.weight, self.b.bias = self.a.weight, self.a.bias
@@ -118,10 +120,12 @@ class Tied(nn.Module):
 
 @pytest.mark.parametrize("optimizer", ["adamw", "sgd"])
 @pytest.mark.parametrize("tie", ["module", "parameters"])
-def test_tied_weights_are_one(tie, optimizer, tmp_path):
+def test_tied_weights_are_trained_and_averaged_once(tie, optimizer, tmp_path):
     X, Y = make_frame(200)
     p = SMALL | {"optimizer": optimizer, "early_stopping": False}
-    models = [MultiTaskClassifier(**p, extractor=functools.partial(Tied, tie=kind)).fit(X, Y) for kind in (None, tie)]
+    models = [
+        MultiTaskClassifier(**p, extractor=functools.partial(TiedExtractor, tie=kind)).fit(X, Y) for kind in (None, tie)
+    ]
     once, twice = (model.predict_marginals(X) for model in models)
     np.testing.assert_allclose(twice, once, rtol=0, atol=1e-6)
     net = models[1].net_
@@ -130,7 +134,7 @@ def test_tied_weights_are_one(tie, optimizer, tmp_path):
     assert len(net.average_.others) == len({id(tensor) for tensor in net.average_.tensors})
     assert models[1].module_.extractor.b.weight is models[1].module_.extractor.a.weight
     models[1].save(tmp_path / "model")
-    extractor = functools.partial(Tied, tie=tie)
+    extractor = functools.partial(TiedExtractor, tie=tie)
     loaded = MultiTaskClassifier.load(tmp_path / "model", parameters={"extractor": extractor})
     for again in (copy.deepcopy(models[1]), loaded):
         again.partial_fit(X, Y)

@@ -1,4 +1,4 @@
-"""The card agrees with the metrics, is valid Markdown, and its file is written atomically."""
+"""Model cards agree with the metrics, are valid Markdown, and are written atomically."""
 
 import base64
 import re
@@ -33,7 +33,7 @@ def model(data):
     return FSMDClassifier(**SMALL, **WATCH, max_epochs=3, lr=0.01).fit(data[0], data[1])
 
 
-def sections_of(text):
+def headings_of(text):
     return [line for line in text.splitlines() if line.startswith("#")]
 
 
@@ -58,7 +58,7 @@ def test_the_card_of_a_pipeline(model, data, tmp_path):
     text = path.read_text(encoding="utf-8")
     assert text == card.render()
     assert [entry.name for entry in tmp_path.iterdir()] == ["card.md"]
-    assert sections_of(text)[:6] == [
+    assert headings_of(text)[:6] == [
         "# Model card: FSMDClassifier",
         "## Data",
         "### Targets",
@@ -66,7 +66,7 @@ def test_the_card_of_a_pipeline(model, data, tmp_path):
         "## Metrics",
         "### All rows",
     ]
-    assert sections_of(text)[6:] == [
+    assert headings_of(text)[6:] == [
         "### By device",
         "## Calibration",
         "### By device",
@@ -85,13 +85,13 @@ def test_the_card_of_a_pipeline(model, data, tmp_path):
     pictures = re.findall(r"!\[[^\]]+\]\(data:image/png;base64,([^)]+)\)", text)
     assert len(pictures) == 4
     assert all(base64.b64decode(picture).startswith(b"\x89PNG") for picture in pictures)
-    of_brand = np.isin(X["brand"].astype(object), list(model._encoder.main.categories[4].values))
-    assert f"{1 - of_brand.mean():.1%}" in next(line for line in text.splitlines() if line.startswith("|  brand"))
+    known_brand = np.isin(X["brand"].astype(object), list(model._encoder.main.categories[4].values))
+    assert f"{1 - known_brand.mean():.1%}" in next(line for line in text.splitlines() if line.startswith("|  brand"))
     assert "'watch_seconds': 'click'" in text
 
 
-def test_what_is_wrong_is_said(data, rng):
-    """Wrong calibration is among the limits, and so is a segment with few rows."""
+def test_limits_list_wrong_calibration_and_rare_segments(data, rng):
+    """The limits name a wrong calibration and a segment with few rows."""
     *_, X, Y = data
     model = FSMDClassifier(**SMALL, max_epochs=2).fit(data[0], data[1][["click", "conversion"]])
     model.calibration_ = np.array([[1.0, 1.5], [1.0, 0.0]])
@@ -108,7 +108,7 @@ def test_what_is_wrong_is_said(data, rng):
     assert "too few groups" in text
 
 
-def test_other_models_arrays_missing_labels_and_weights(rng):
+def test_accepts_arrays_missing_labels_and_weights(rng):
     X = rng.normal(size=(300, 3))
     Y = np.where(rng.uniform(size=(300, 2)) < 0.1, np.nan, (X[:, :2] > 0) * 1.0)
     model = SingleTaskClassifier(**SMALL, max_epochs=3, n_members=2).fit(X, Y)
@@ -119,7 +119,7 @@ def test_other_models_arrays_missing_labels_and_weights(rng):
     assert re.search(r"\|\s+x2\s+\|\s+number\s+\|", text)
 
 
-def test_a_card_that_cannot_be_written_leaves_the_former_one(model, data, tmp_path, monkeypatch):
+def test_a_failed_card_keeps_the_previous_file(model, data, tmp_path, monkeypatch):
     *_, X, Y = data
     path = tmp_path / "card.md"
     path.write_text("former")
@@ -132,7 +132,7 @@ def test_a_card_that_cannot_be_written_leaves_the_former_one(model, data, tmp_pa
         model_card(model, X, Y, tmp_path / "no" / "card.md", pictures=False, n_samples=1)
 
 
-def test_what_is_refused(model, data, monkeypatch):
+def test_invalid_arguments_are_refused(model, data, monkeypatch):
     *_, X, Y = data
     with pytest.raises(ValueError, match="`by` names 'town', and X has \\['user_id'"):
         model_card(model, X, Y, by=["town"])
@@ -145,7 +145,7 @@ def test_what_is_refused(model, data, monkeypatch):
         model_card(model, X, Y)
 
 
-def test_few_positive_rows_are_counted_without_their_weights(model, data):
+def test_few_positive_rows_are_counted_without_weights(model, data):
     *_, X, Y = data
     options = {"by": ["segment"], "pictures": False, "n_samples": 2, "random_state": 0}
     weights = np.where(Y["conversion"] == 1, 20.0, 1.0)
@@ -161,7 +161,7 @@ def test_few_positive_rows_are_counted_without_their_weights(model, data):
 
 
 @pytest.mark.parametrize("name", ["rows", "target"])
-def test_a_cut_may_be_named_as_a_column_of_the_table(name, model, data):
+def test_a_segmentation_may_have_the_name_of_a_table_column(name, model, data):
     *_, X, Y = data
     card = model_card(model, X, Y, by={name: X["device"]}, pictures=False, n_samples=2, random_state=0)
     text = card.render()
@@ -169,13 +169,13 @@ def test_a_cut_may_be_named_as_a_column_of_the_table(name, model, data):
     assert [cell.strip() for cell in header.split("|")[1:4]] == ["target", f"{name} (segment)", "rows"]
 
 
-def test_a_target_that_never_happens_leaves_the_card_whole(model, data):
+def test_the_card_is_complete_for_a_target_without_positives(model, data):
     *_, X, Y = data
     text = model_card(model, X, Y.assign(conversion=0), n_samples=2, random_state=0).render()
     assert "## Lift" in text
 
 
-def test_names_of_segments_are_text_in_lists_too(model, data):
+def test_names_of_segments_are_escaped_in_lists_too(model, data):
     *_, X, Y = data
     titles = np.array(["a\n- **No limits are known**", "<img src=x>"])[np.arange(len(X)) % 2]
     text = model_card(model, X[:120], Y[:120], by={"title": titles[:120]}, pictures=False, n_samples=2).render()
@@ -186,13 +186,13 @@ def test_names_of_segments_are_text_in_lists_too(model, data):
     assert " <img" not in limits
 
 
-def test_segments_that_stand_in_another_order_are_warned_of(model, data):
+def test_warns_of_segments_in_another_order_than_the_rows(model, data):
     *_, X, Y = data
     with pytest.warns(UserWarning, match=r"indexes of X and by\['device'\] hold the same labels in different orders"):
         model_card(model, X, Y, by={"device": X["device"][::-1]}, pictures=False, n_samples=2)
 
 
-def test_segments_beyond_the_largest_are_one(model, data):
+def test_segments_beyond_the_largest_are_merged(model, data):
     *_, X, Y = data
     text = model_card(model, X, Y, by=["user_id"], max_segments=3, pictures=False, n_samples=2, random_state=0).render()
     table = text[text.index("### By user_id") : text.index("## Limits")]
@@ -201,7 +201,7 @@ def test_segments_beyond_the_largest_are_one(model, data):
     assert users == ["others", *largest.index[:3]]
 
 
-def test_a_segment_that_is_named_others_is_one_of_its_own(model, data):
+def test_a_segment_named_others_is_not_merged(model, data):
     *_, X, Y = data
     shops = ["others"] * 300 + ["a"] * 100 + ["b"] * 60 + ["c"] * 40
     text = model_card(model, X, Y, by={"shop": shops}, max_segments=2, pictures=False, n_samples=2, random_state=0)
@@ -211,32 +211,32 @@ def test_a_segment_that_is_named_others_is_one_of_its_own(model, data):
     assert rows == {"others": "300", "a": "100", "others (together)": "100"}
 
 
-def test_a_cut_whose_name_begins_as_another_s_has_its_own_segments(model, data):
+def test_segmentations_whose_names_overlap_keep_their_segments(model, data):
     *_, X, Y = data
     cuts = {"a": X["device"], "a = b": X["segment"]}
     text = model_card(model, X, Y, by=cuts, pictures=False, n_samples=2, random_state=0).render()
-    of_a = text[text.index("### By a\n") : text.index("### By a = b")]
-    found = {line.split("|")[2].strip() for line in of_a.splitlines() if "click" in line}
-    assert found == set(X["device"].astype(str))
+    table_a = text[text.index("### By a\n") : text.index("### By a = b")]
+    segments = {line.split("|")[2].strip() for line in table_a.splitlines() if "click" in line}
+    assert segments == set(X["device"].astype(str))
 
 
-def test_more_than_a_negative_mean_is_too_low(data):
+def test_directions_of_wrong_levels_are_right_for_negative_values(data):
     X, Y, X_test, Y_test = data
     loss = {"value_targets": ["loss"], "value_loss": "squared"}
     model = FSMDClassifier(**SMALL, **loss, max_epochs=1).fit(X, Y[["click"]].assign(loss=-X["price"]))
     options = {"pictures": False, "n_samples": 30, "random_state": 0}
-    for times, too in ((0.5, "low"), (2.0, "high")):
+    for times, direction in ((0.5, "low"), (2.0, "high")):
         text = model_card(model, X_test, Y_test[["click"]].assign(loss=-times * X_test["price"]), **options).render()
-        assert f"loss, all rows: predictions are too {too} on average" in text
+        assert f"loss, all rows: predictions are too {direction} on average" in text
 
 
-def test_a_frozen_model_is_named_as_what_it_is(model, data):
+def test_a_frozen_model_has_the_name_of_its_estimator(model, data):
     *_, X, Y = data
     text = model_card(FrozenEstimator(model), X, Y, pictures=False, n_samples=2, random_state=0).render()
     assert text.lstrip().startswith("# Model card: FSMDClassifier\n\n`FSMDClassifier` predicts")
 
 
-def test_with_bias_features_levels_above_the_log_are_no_limit():
+def test_with_bias_features_high_levels_are_not_listed_as_limits():
     X, Y = make_funnel(2000, position_bias=2.0, random_state=0, return_X_y=True)
     model = FSMDClassifier(**SMALL | {"max_epochs": 12}, bias_features=["position"]).fit(X[:1000], Y[:1000])
     text = model_card(model, X[1000:], Y[1000:], by=["device"], pictures=False, n_samples=20).render()
@@ -246,7 +246,7 @@ def test_with_bias_features_levels_above_the_log_are_no_limit():
 
 
 def test_segments_with_few_values_are_named(data):
-    """A value counts as 0 in a row without a click, so a row is not counted as a row with a value."""
+    """A value is 0 in a row without a click, and such a row is not counted as a row with a value."""
     X, Y, X_new, Y_new = data
     known = np.random.default_rng(0).uniform(size=len(Y)) < 0.3
     fitted = FSMDClassifier(**SMALL, **WATCH, max_epochs=1).fit(
@@ -259,14 +259,14 @@ def test_segments_with_few_values_are_named(data):
         assert f"{device} (watch_seconds: {n:,.0f})" in line
 
 
-def test_a_single_limit_is_one(model, data):
+def test_a_single_limit_may_be_a_string(model, data):
     *_, X, Y = data
     text = model_card(model, X, Y, limits="Simulated data.", pictures=False, n_samples=2).render()
     assert "- Simulated data." in text
 
 
-def test_rows_whose_index_is_shuffled_are_no_mistake(model, data):
-    """No warning (warnings are errors here) if the index is a permutation of the row numbers."""
+def test_accepts_a_shuffled_index(model, data):
+    """There is no warning (it would be an error here) if the index is a permutation of the row numbers."""
     X, Y = data[2:]
     order = np.random.RandomState(0).permutation(len(X))
     X, Y = X.set_axis(order), Y.set_axis(order)

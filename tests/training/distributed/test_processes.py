@@ -1,4 +1,4 @@
-"""Several real processes train one model: steps and quality of one process, and errors for missing processes."""
+"""Several processes train one model as a single process does, and report processes that fail."""
 
 import os
 import pickle
@@ -27,31 +27,31 @@ ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
 NEW, LABELS = make_frame(2000, seed=9)
 
 
-def by_torchrun(name, folder):
+def run_with_torchrun(name, folder):
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2", "-m"]
     command += ["tests.training.distributed.workers", name, str(folder)]
-    done = subprocess.run(command, cwd=ROOT, env=ENVIRONMENT, capture_output=True, text=True, timeout=300, check=False)
-    assert done.returncode == 0, done.stderr
+    proc = subprocess.run(command, cwd=ROOT, env=ENVIRONMENT, capture_output=True, text=True, timeout=300, check=False)
+    assert proc.returncode == 0, proc.stderr
     return [read(name, folder, rank) for rank in (0, 1)]
 
 
-def by_hand(name, folder, n=2, timeout=300, **environment):
-    """Exit codes and errors of processes that are started without torchrun."""
+def run_processes(name, folder, n=2, timeout=300, **environment):
+    """Start processes without torchrun; returns their exit codes and errors."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    given = ENVIRONMENT | {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "WORLD_SIZE": str(n)} | environment
+    variables = ENVIRONMENT | {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "WORLD_SIZE": str(n)} | environment
     command = [sys.executable, "-m", "tests.training.distributed.workers", name, str(folder)]
-    started = [
-        subprocess.Popen(command, cwd=ROOT, env=given | {"RANK": str(rank)}, stderr=subprocess.PIPE, text=True)
+    workers = [
+        subprocess.Popen(command, cwd=ROOT, env=variables | {"RANK": str(rank)}, stderr=subprocess.PIPE, text=True)
         for rank in range(n)
     ]
     try:
-        errors = [process.communicate(timeout=timeout)[1] for process in started]
+        errors = [process.communicate(timeout=timeout)[1] for process in workers]
     finally:
-        for process in started:
+        for process in workers:
             process.kill()
-    return [process.returncode for process in started], errors
+    return [process.returncode for process in workers], errors
 
 
 def read(name, folder, rank):
@@ -64,29 +64,29 @@ def auc(p):
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """Files of 3,000 rows: in row groups of many sizes, and in one."""
-    made = tmp_path_factory.mktemp("files")
+    """Files of 3,000 rows with row groups of many sizes and with a single one, and the files of a next day."""
+    path = tmp_path_factory.mktemp("files")
     table = table_of(*make_frame(3000, seed=1))
-    table.to_parquet(made / "one group.parquet", index=False)
+    table.to_parquet(path / "one group.parquet", index=False)
     arrow = pa.Table.from_pandas(table, preserve_index=False)
-    with pq.ParquetWriter(made / "uneven.parquet", arrow.schema) as writer:
+    with pq.ParquetWriter(path / "uneven.parquet", arrow.schema) as writer:
         for start, stop in pairwise([0, 900, 910, 911, 1500, 1700, 1750, 2600, 3000]):
             writer.write_table(arrow.slice(start, stop - start))
-    (made / "next day").mkdir()
-    later = table[:800].assign(user=(table["user"].astype("int64") + 40).astype("category"))  # others
+    (path / "next day").mkdir()
+    later = table[:800].assign(user=(table["user"].astype("int64") + 40).astype("category"))  # other users
     for half in (0, 1):
-        later[400 * half : 400 * (half + 1)].to_parquet(made / f"next day/{half}.parquet", index=False)
-    (made / "next day/damaged.parquet").write_bytes((made / "next day/1.parquet").read_bytes()[:-500])
-    return made
+        later[400 * half : 400 * (half + 1)].to_parquet(path / f"next day/{half}.parquet", index=False)
+    (path / "next day/damaged.parquet").write_bytes((path / "next day/1.parquet").read_bytes()[:-500])
+    return path
 
 
 @pytest.fixture(scope="module")
 def fitted(folder):
-    return by_torchrun("fits", folder)
+    return run_with_torchrun("fits", folder)
 
 
-def test_the_step_of_two_processes_is_that_of_one_with_all_rows(tmp_path):
-    codes, errors = by_hand("equal_steps", tmp_path)
+def test_a_step_of_two_processes_equals_a_step_of_one_process(tmp_path):
+    codes, errors = run_processes("equal_steps", tmp_path)
     assert codes == [0, 0], errors
     first, second = (read("equal_steps", tmp_path, rank) for rank in (0, 1))
     for name, params in STEPS.items():
@@ -99,8 +99,8 @@ def test_the_step_of_two_processes_is_that_of_one_with_all_rows(tmp_path):
             assert max(float((whole[key] - before[key]).abs().max()) for key in whole) > 1e-3
 
 
-@pytest.mark.parametrize("name", ["uneven", "one group", "bias", "pcgrad", "anything", "next day"])
-def test_all_processes_come_to_the_same_model(fitted, name):
+@pytest.mark.parametrize("name", ["uneven", "one group", "bias", "pcgrad", "unseeded", "next day"])
+def test_all_processes_have_the_same_model(fitted, name):
     first, second = (found[name] for found in fitted)
     assert first["digest"] == second["digest"]
     shared = [{k: v for k, v in epoch.items() if k != "conflicting_steps"} for epoch in first["history"]]
@@ -109,7 +109,7 @@ def test_all_processes_come_to_the_same_model(fitted, name):
     np.testing.assert_array_equal(first["p"], second["p"])
 
 
-def test_training_goes_on_with_the_files_of_another_day(fitted):
+def test_further_training_on_the_files_of_the_next_day(fitted):
     first, second = (found["next day"] for found in fitted)
     assert first["digest"] != first["before"]
     assert first["known"] == second["known"] == 40 + 40  # users of both days
@@ -118,10 +118,10 @@ def test_training_goes_on_with_the_files_of_another_day(fitted):
 
 
 @pytest.mark.parametrize("name", ["uneven", "one group"])
-def test_each_row_comes_once_and_all_make_the_same_number_of_steps(fitted, name):
+def test_each_row_is_used_once_and_all_processes_take_the_same_steps(fitted, name):
     first, second = (found[name]["steps"] for found in fitted)
     n_epochs = len(fitted[0][name]["history"])
-    n_training = 3000 - held_out()
+    n_training = 3000 - n_held_out()
     n_steps = n_training // 100 + (n_training % 100 > 1)
     assert len(first) == len(second) == n_epochs * n_steps
     for (n_first, n_all, _), (n_second, n_all_too, _) in zip(first, second, strict=True):
@@ -131,12 +131,12 @@ def test_each_row_comes_once_and_all_make_the_same_number_of_steps(fitted, name)
     assert fitted[0][name]["n_done"] == fitted[1][name]["n_done"] >= 2 * 20  # blocks of 150 rows, read in two passes
     warned = fitted[0][name]["warned"]
     assert any("2 processes share 1 row groups" in text for text in warned) == (name == "one group")
-    if name == "one group":  # one of the two has nothing, and computes with two rows that count nothing
+    if name == "one group":  # one process has no rows, and computes with two rows that do not count
         assert {n for n, _, _ in (*first, *second)} >= {0}
         assert {size for n, _, size in (*first, *second) if n == 0} == {2}
 
 
-def held_out():
+def n_held_out():
     from sklearn_fsmd.parameters.machine import draw_seed
     from sklearn_fsmd.training.streaming import HoldOut
 
@@ -146,33 +146,33 @@ def held_out():
 
 @pytest.mark.filterwarnings("ignore:The data set has . row groups, of up to")
 @pytest.mark.parametrize("name", ["uneven", "one group"])
-def test_the_quality_is_that_of_one_process_with_the_same_batches(fitted, folder, name, monkeypatch):
+def test_two_processes_train_as_good_a_model_as_one(fitted, folder, name, monkeypatch):
     for size, value in SMALL_SIZES.items():
         monkeypatch.setattr(sizes, size, value)
     scores = []
     for seed in range(5):
         model = FSMDClassifier(**PARAMS | {"random_state": seed}).fit_dataset(folder / f"{name}.parquet", TARGETS)
         scores.append(auc(model.predict_marginals(NEW)))
-    off = np.abs(auc(fitted[0][name]["p"]) - np.mean(scores, axis=0)) / np.std(scores, axis=0, ddof=1)
-    assert off.max() < 3  # on so few rows seeds differ by 0.02 in clicks, and by 0.01 in conversions
+    deviation = np.abs(auc(fitted[0][name]["p"]) - np.mean(scores, axis=0)) / np.std(scores, axis=0, ddof=1)
+    assert deviation.max() < 3  # with so few rows, the AUC of seeds differs by 0.02 for clicks and 0.01 for conversions
     assert auc(fitted[0][name]["p"]).min() > 0.7
 
 
-def test_a_fit_that_was_killed_goes_on_to_the_same_bits_and_with_another_number_of_processes(folder):
-    codes, errors = by_hand("checkpoint_at", folder)
+def test_a_killed_fit_resumes_identically_or_with_fewer_processes(folder):
+    codes, errors = run_processes("checkpoint_at", folder)
     assert codes == [0, 0], errors
     whole = read("checkpoint_at", folder, 0)
     (folder / "checkpoint").unlink()
-    codes, errors = by_hand("checkpoint_at", folder, DIE="40")
+    codes, errors = run_processes("checkpoint_at", folder, DIE="40")
     assert codes[0] < 0 or codes[1] < 0
-    again = (folder / "checkpoint").read_bytes()
-    codes, errors = by_hand("checkpoint_at", folder)
+    checkpoint = (folder / "checkpoint").read_bytes()
+    codes, errors = run_processes("checkpoint_at", folder)
     assert codes == [0, 0], errors
     resumed = read("checkpoint_at", folder, 0)
     assert resumed["digest"] == whole["digest"] == read("checkpoint_at", folder, 1)["digest"]
     assert 0 < resumed["n_steps"] < whole["n_steps"] - 30
-    (folder / "checkpoint").write_bytes(again)
-    codes, errors = by_hand("checkpoint_at", folder, n=1)
+    (folder / "checkpoint").write_bytes(checkpoint)
+    codes, errors = run_processes("checkpoint_at", folder, n=1)
     assert codes == [0], errors
     alone = read("checkpoint_at", folder, 0)
     assert alone["n_steps"] == resumed["n_steps"]
@@ -180,24 +180,28 @@ def test_a_fit_that_was_killed_goes_on_to_the_same_bits_and_with_another_number_
     np.testing.assert_allclose(auc(alone["p"]), auc(whole["p"]), atol=0.02)
 
 
-def test_who_fails_is_late_or_dies_is_named_within_a_bound(folder):
-    codes, errors = by_hand("lost", folder, SKLEARN_FSMD_TIMEOUT="15")
+def test_a_process_that_fails_hangs_or_dies_is_named_in_time(folder):
+    codes, errors = run_processes("lost", folder, SKLEARN_FSMD_TIMEOUT="15")
     assert codes == [0, -9], errors
-    told = read("lost", folder, 0)
-    assert told["failing"][0] == "LostProcessError: Rank 1 has failed: OSError: the disk is full"
-    assert told["late"][0].startswith("LostProcessError: Rank 1 did not come to the sum of the gradients within 15 s.")
-    assert told["dead"][0].startswith("LostProcessError: Rank 1 has died: the connection broke at the sum of the gra")
-    assert max(seconds for _, seconds in told.values()) < 100
+    reports = read("lost", folder, 0)
+    assert reports["failing"][0] == "LostProcessError: Rank 1 has failed: OSError: the disk is full"
+    assert reports["late"][0].startswith(
+        "LostProcessError: Rank 1 did not come to the sum of the gradients within 15 s."
+    )
+    assert reports["dead"][0].startswith(
+        "LostProcessError: Rank 1 has died: the connection broke at the sum of the gra"
+    )
+    assert max(seconds for _, seconds in reports.values()) < 100
 
 
-def test_a_process_that_does_not_come_is_named(tmp_path):
+def test_a_process_that_does_not_join_is_named(tmp_path):
     code = "from sklearn_fsmd import FSMDClassifier; FSMDClassifier().fit_dataset('nothing.parquet', 'y')"
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     given = ENVIRONMENT | {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "WORLD_SIZE": "2"}
-    joins = "import torch.distributed as d, time; d.init_process_group('gloo'); time.sleep(15)"
-    other = subprocess.Popen([sys.executable, "-c", joins], env=given | {"RANK": "1"})
+    join_and_sleep = "import torch.distributed as d, time; d.init_process_group('gloo'); time.sleep(15)"
+    other = subprocess.Popen([sys.executable, "-c", join_and_sleep], env=given | {"RANK": "1"})
     done = subprocess.run(
         [sys.executable, "-c", code],
         env=given | {"RANK": "0", "SKLEARN_FSMD_TIMEOUT": "3"},
@@ -211,7 +215,7 @@ def test_a_process_that_does_not_come_is_named(tmp_path):
     assert "LostProcessError: Rank 1 of 2 did not come to `fit_dataset` within 3 s." in done.stderr
 
 
-def test_what_a_function_makes_cannot_be_dealt():
+def test_tables_of_a_function_cannot_be_shared_among_processes():
     from sklearn_fsmd.encoding.sources.factory import FactorySource
 
     source = FactorySource(lambda: iter([pd.DataFrame({"x": [1]})]))
@@ -219,7 +223,7 @@ def test_what_a_function_makes_cannot_be_dealt():
         source.in_order(0)
 
 
-def test_one_process_is_alone(monkeypatch):
+def test_a_single_process_needs_no_exchange(monkeypatch):
     with together() as processes:
         assert processes is None
     monkeypatch.setenv("SKLEARN_FSMD_TIMEOUT", "soon")

@@ -1,4 +1,4 @@
-"""How a worker of a cluster handles an error, without a cluster."""
+"""How a worker of a cluster handles an error, tested without a cluster."""
 
 import json
 
@@ -10,8 +10,8 @@ from sklearn_fsmd import ray
 from sklearn_fsmd.training.distributed import LostProcessError
 
 
-class Refusing(BaseEstimator):
-    """A fit that ends with an error."""
+class FailingEstimator(BaseEstimator):
+    """Its fit raises the given error."""
 
     def __init__(self, error, checkpoint=None):
         self.error, self.checkpoint = error, checkpoint
@@ -20,16 +20,16 @@ class Refusing(BaseEstimator):
         raise self.error
 
 
-def test_any_worker_of_a_cluster_may_refuse(tmp_path, monkeypatch):
-    """A file is missing on one machine: the worker there reports it, and the first worker loses the other one."""
+def test_an_error_of_any_worker_is_reported(tmp_path, monkeypatch):
+    """A file is missing on one machine. The worker there reports it, and the first worker only loses a process."""
     job = {"folder": str(tmp_path), "fit": {}}
     monkeypatch.setattr(distributed, "get_rank", lambda: 0)
     lost = LostProcessError("process 1 is missing")
     with pytest.raises(LostProcessError):
-        ray._work(job | {"estimator": Refusing(lost)})
+        ray._work(job | {"estimator": FailingEstimator(lost)})
     monkeypatch.setattr(distributed, "get_rank", lambda: 1)
-    ray._work(job | {"estimator": Refusing(FileNotFoundError("no such file"))})
-    told = json.loads((tmp_path / ray.REFUSED).read_text())
-    assert told == {"kind": "FileNotFoundError", "message": "no such file"}
+    ray._work(job | {"estimator": FailingEstimator(FileNotFoundError("no such file"))})
+    report = json.loads((tmp_path / ray.REFUSED).read_text())
+    assert report == {"kind": "FileNotFoundError", "message": "no such file"}
     monkeypatch.setattr(distributed, "get_rank", lambda: 0)
-    ray._work(job | {"estimator": Refusing(lost)})
+    ray._work(job | {"estimator": FailingEstimator(lost)})

@@ -1,4 +1,4 @@
-"""Signs of life, in a store that is shared by two objects of one process."""
+"""Signs of life of two ranks, in a store that two objects of one process share."""
 
 import time
 
@@ -11,7 +11,7 @@ from sklearn_fsmd.training.distributed.signs_of_life import Signs, named
 
 @pytest.fixture
 def pair(monkeypatch):
-    """Two sides that give signs at short intervals."""
+    """Two ranks that give signs of life at short intervals."""
     monkeypatch.setattr(signs, "INTERVAL", 0.02)
     store = distributed.HashStore()
     one, other = Signs(store, 0, 2), Signs(store, 1, 2)
@@ -30,14 +30,14 @@ def read_for(side, seconds):
     return side
 
 
-def test_who_has_not_come_is_missing(pair):
+def test_a_rank_that_has_not_started_is_missing(pair):
     one, other = pair
     assert one.missing() == [1]
     other.start()
     assert one.missing() == []
 
 
-def test_who_works_is_waited_for_and_who_does_nothing_is_late(pair):
+def test_a_rank_is_late_only_if_it_makes_no_progress(pair):
     one, other = pair
     other.start()
     one.n_calls = 3
@@ -51,12 +51,12 @@ def test_who_works_is_waited_for_and_who_does_nothing_is_late(pair):
     assert one.silent(0.8) == []  # it is alive
     other.n_calls = 3
     read_for(one, 0.1)
-    assert one.late(0.8) == [0]  # the call itself hangs, for all: this one has waited for it all the time
+    assert one.late(0.8) == [0]  # all ranks hang in this call, and this rank has waited in it all the time
     one.reset()
     assert one.late(0.0) == []
 
 
-def test_who_has_died_is_silent(pair):
+def test_a_rank_that_has_died_is_silent(pair):
     one, other = pair
     other.start()
     read_for(one, 0.1)
@@ -65,7 +65,7 @@ def test_who_has_died_is_silent(pair):
     assert one.silent(0.8) == [1]
 
 
-def test_the_first_failure_is_told(pair):
+def test_the_first_failure_is_reported(pair):
     one, other = pair
     assert one.failure() is None
     other.report_failure("OSError: the disk is full")

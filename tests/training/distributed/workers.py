@@ -1,4 +1,4 @@
-"""What the processes of the tests do: each writes what it has seen to a file of its rank.
+"""The work of the processes that the tests start: each process writes its results to a file of its rank.
 
 python -m tests.training.distributed.workers NAME FOLDER
 """
@@ -23,7 +23,7 @@ from sklearn_fsmd.training import InMemory, Net, making, weight_average
 from sklearn_fsmd.training.distributed import Exchange, LostProcessError, exchange, together
 from tests.conftest import SMALL, make_frame
 
-weight_average.SMALL_TABLE = 0  # by rows, as for large tables
+weight_average.SMALL_TABLE = 0  # average by rows, as for large tables
 
 TARGETS = ["click", "conversion"]
 CHAIN = (None, 0)
@@ -41,11 +41,11 @@ STEPS = {
     "adagrad": {"embedding_optimizer": "rowwise_adagrad"},
     "compressed": {"embedding_compression": "quotient_remainder", "max_embedding_rows": 20},
 }
-"""Training parameters with which a step depends on its rows only."""
+"""Training parameters for which a step depends on its rows only."""
 
 
 def steps(params, shares):
-    """Weights after a few steps; of each batch a process has the rows between two shares."""
+    """Weights after a few steps. This process has the rows of each batch between the two `shares`."""
     X, Y = make_frame(320)
     model = MultiTaskClassifier(**SMALL | PLAIN | params)
     encoder, random = InputEncoder(model), np.random.RandomState(0)
@@ -73,17 +73,17 @@ def steps(params, shares):
 
 
 def equal_steps(folder):
-    """The second process has a quarter of the rows, and then none."""
+    """Steps in which the second process has a quarter of the rows, and steps in which it has none."""
     parts = {"some": [(0, 0.75), (0.75, 1)][RANK], "none": [(0, 1), (1, 1)][RANK]}
-    found, most = {}, exchange.WHOLE_TABLE
+    found, whole_table = {}, exchange.WHOLE_TABLE
     for name, params in STEPS.items():
-        exchange.WHOLE_TABLE = 0 if name == "dense by rows" else most
+        exchange.WHOLE_TABLE = 0 if name == "dense by rows" else whole_table
         found |= {(name, part): steps(params, shares) for part, shares in parts.items()}
     return found
 
 
-def described(model, X):
-    """What must be equal in all processes, and predictions of the model."""
+def description(model, X):
+    """Digest and history, which must be equal in all processes, and predictions of the model."""
     timeless = [{name: value for name, value in epoch.items() if name != "dur"} for epoch in model.history_]
     return {"digest": model.net_.digest(), "history": timeless, "p": model.predict_marginals(X)}
 
@@ -92,12 +92,12 @@ def fits(folder):
     """Fits on files of uneven row groups, and on one whose only row group leaves a process without rows."""
     vars(sizes).update(SMALL_SIZES)
     seen, n_done = [], []
-    look = Net.train_step
+    step = Net.train_step
 
     def watched(net, batch, **options):
         n_done.append(net.exchange.processes.signs.n_done)
         seen.append((net.exchange.shares.n_own, net.exchange.shares.n_all, len(batch[1])))
-        return look(net, batch, **options)
+        return step(net, batch, **options)
 
     Net.train_step = watched
     X, _ = make_frame(2000, seed=9)
@@ -107,12 +107,12 @@ def fits(folder):
         "one group": {},
         "bias": {"bias_features": ["visits"], "task_weighting": "gradnorm", "max_epochs": 2},
         "pcgrad": {"task_weighting": "pcgrad", "embedding_optimizer": "sparse", "max_epochs": 2},
-        "anything": {"random_state": None, "max_epochs": 1},
+        "unseeded": {"random_state": None, "max_epochs": 1},
     }.items():
         file = "one group" if name == "one group" else "uneven"
         with warnings.catch_warnings(record=True) as warned:
             model = FSMDClassifier(**PARAMS | params).fit_dataset(Path(folder) / f"{file}.parquet", TARGETS)
-        found[name] = described(model, X) | {
+        found[name] = description(model, X) | {
             "steps": list(seen),
             "n_done": n_done[-1],
             "warned": [str(one.message) for one in warned],
@@ -132,11 +132,11 @@ def later_files(folder):
         model.fit_dataset(folder / "next day", TARGETS, on_error="skip")
     known = item_vectors(model, "user").index
     more = {"before": before, "known": len(known), "warned": [str(one.message) for one in warned]}
-    return {"next day": described(model, X) | more}
+    return {"next day": description(model, X) | more}
 
 
 def checkpoint_at(folder):
-    """A fit that writes a checkpoint, and is killed in the first process's step DIE."""
+    """A fit that writes a checkpoint. A process kills itself at step DIE, if this variable is set."""
     vars(sizes).update(SMALL_SIZES)
     die, steps_taken, step = int(os.environ.get("DIE", 0)), [], Net.train_step
 
@@ -150,13 +150,13 @@ def checkpoint_at(folder):
     X, _ = make_frame(2000, seed=9)
     params = PARAMS | {"max_epochs": 2, "checkpoint": Path(folder) / "checkpoint", "checkpoint_rows": 500}
     model = FSMDClassifier(**params).fit_dataset(Path(folder) / "uneven.parquet", TARGETS, resume=True)
-    return described(model, X) | {"n_steps": len(steps_taken)}
+    return description(model, X) | {"n_steps": len(steps_taken)}
 
 
 def lost(folder):
-    """Fits in which the second process fails, is late, and dies."""
+    """Fits in which the second process fails, is late, or dies."""
     vars(sizes).update(SMALL_SIZES)
-    step, told = Net.train_step, {}
+    step, reports = Net.train_step, {}
 
     def failing(net):
         raise OSError("the disk is full")
@@ -167,11 +167,11 @@ def lost(folder):
     def dead(net):
         os.kill(os.getpid(), signal.SIGKILL)
 
-    for happens in (failing, late, dead):
+    for fault in (failing, late, dead):
 
-        def watched(net, batch, happens=happens, **options):
+        def watched(net, batch, fault=fault, **options):
             if RANK == 1 and len(net.losses_and_sizes[0]) == 3:
-                happens(net)
+                fault(net)
             return step(net, batch, **options)
 
         Net.train_step = watched
@@ -179,9 +179,9 @@ def lost(folder):
         try:
             FSMDClassifier(**PARAMS).fit_dataset(Path(folder) / "uneven.parquet", TARGETS)
         except (LostProcessError, OSError) as error:
-            told[happens.__name__] = f"{type(error).__name__}: {error}", time.monotonic() - start
-        time.sleep(8 if happens is late and RANK == 0 else 0)  # the other one comes back
-    return told
+            reports[fault.__name__] = f"{type(error).__name__}: {error}", time.monotonic() - start
+        time.sleep(8 if fault is late and RANK == 0 else 0)  # until the other process has ended
+    return reports
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Small files, and small blocks and pools."""
+"""Small files, and small sizes of blocks and pools."""
 
 import numpy as np
 import pytest
@@ -12,13 +12,13 @@ TARGETS = ["click", "conversion"]
 
 @pytest.fixture
 def _small_sizes(monkeypatch):
-    """Several blocks, pools and open row groups in a file of a thousand rows."""
+    """With these sizes a file of a thousand rows has several blocks, pools and open row groups."""
     for name, value in {"BLOCK_ROWS": 150, "POOL_ROWS": 300, "OPEN_GROUPS": 3}.items():
         monkeypatch.setattr(sizes, name, value)
 
 
 def together(X, Y):
-    """One table of features and targets, with a plain index."""
+    """One table of features and targets, with a default index."""
     return X.assign(**{name: np.asarray(Y[name]) for name in Y}).reset_index(drop=True)
 
 

@@ -1,4 +1,4 @@
-"""Batches across pools, row groups in random order, and the background thread."""
+"""Batches across pools, the random order of row groups, held-out rows and the background thread."""
 
 import threading
 import time
@@ -18,7 +18,7 @@ from sklearn_fsmd.training.streaming.batches import StreamedBatches
 from sklearn_fsmd.training.streaming.holdout import HoldOut, chance
 
 
-def made(pool_sizes, size):
+def make_batches(pool_sizes, size):
     def pools(seed, shard=None):
         start = 0
         for n in np.random.default_rng(seed).permutation(pool_sizes):
@@ -37,15 +37,15 @@ def made(pool_sizes, size):
     ("pools", "size", "sizes"),
     [
         ([5, 5, 5], 4, [4, 4, 4, 3]),
-        ([3, 7, 2, 1], 4, [4, 4, 5]),  # a last row does not come alone
+        ([3, 7, 2, 1], 4, [4, 4, 5]),  # a single last row joins the batch before
         ([1, 1, 1, 1], 4, [4]),
         ([10], 3, [3, 3, 4]),
         ([2], 8, [2]),
         ([9, 30, 2], 20, [20, 21]),
     ],
 )
-def test_batches_have_their_size_and_every_row_comes_once(pools, size, sizes):
-    batches = made(pools, size)
+def test_batches_have_their_size_and_contain_each_row_once(pools, size, sizes):
+    batches = make_batches(pools, size)
     for _ in range(2):
         seen = [numbers[:, 0] for (_, numbers), _, _ in batches]
         assert [len(rows) for rows in seen] == sizes
@@ -53,8 +53,8 @@ def test_batches_have_their_size_and_every_row_comes_once(pools, size, sizes):
         assert sorted(torch.cat(seen).tolist()) == list(range(sum(pools)))
 
 
-def test_a_pass_goes_on_in_its_middle():
-    whole, first, second = (made([7, 20, 3, 9], 4) for _ in range(3))
+def test_a_pass_can_be_resumed_from_its_state():
+    whole, first, second = (make_batches([7, 20, 3, 9], 4) for _ in range(3))
     expected = [numbers[:, 0].tolist() for _ in range(2) for (_, numbers), _, _ in whole]
     seen = []
     for i, ((_, numbers), _, _) in enumerate(first):
@@ -69,15 +69,15 @@ def test_a_pass_goes_on_in_its_middle():
         second.load_state_dict(first.state_dict() | {"n_done": 100})
 
 
-def test_rows_that_are_missing_in_a_later_pass_are_noticed():
-    batches = made([5, 5], 4)
+def test_missing_rows_in_a_later_pass_are_an_error():
+    batches = make_batches([5, 5], 4)
     batches._n_rows = 12
     with pytest.raises(ValueError, match="had 12 rows to train on, and has 10 now"):
         list(batches)
 
 
 @pytest.mark.usefixtures("_small_sizes")
-def test_row_groups_come_in_another_order_in_each_pass_and_are_mixed(tmp_path):
+def test_each_pass_mixes_row_groups_in_another_random_order(tmp_path):
     pd.DataFrame({"x": np.arange(2000)}).to_parquet(tmp_path / "a.parquet", row_group_size=100)
     source = ParquetSource(tmp_path / "a.parquet")
     orders = []
@@ -92,22 +92,22 @@ def test_row_groups_come_in_another_order_in_each_pass_and_are_mixed(tmp_path):
     assert orders[0] == orders[1] != orders[2]
 
 
-def test_a_pool_is_taken_from_as_many_row_groups_as_have_so_many_bytes(tmp_path, monkeypatch):
+def test_the_number_of_open_row_groups_is_limited_by_their_bytes(tmp_path, monkeypatch):
     from sklearn_fsmd.encoding.sources import sizes
 
     pd.DataFrame({"x": np.arange(20_000)}).to_parquet(tmp_path / "a.parquet", row_group_size=100)
     source = ParquetSource(tmp_path / "a.parquet")
     size = source.footers[0].largest
-    assert 800 <= size < 2000  # 100 numbers of 8 bytes, and what belongs to them
+    assert 800 <= size < 2000  # 100 numbers of 8 bytes, and metadata
     monkeypatch.setattr(sizes, "POOL_ROWS", 640)
-    for n_bytes, most, n_open in ((100 * size, 64, 50), (20 * size + 1, 20, 20), (size, 8, 8)):  # of 200
+    for n_bytes, limit, n_open in ((100 * size, 64, 50), (20 * size + 1, 20, 20), (size, 8, 8)):  # of 200
         monkeypatch.setattr(sizes, "OPEN_BYTES", n_bytes)
-        assert source.n_open() == most
+        assert source.n_open() == limit
         first = next(source.pools(["x"], 0))[0]
         assert len({position // 100 for position in first.positions}) == n_open
 
 
-def test_files_whose_types_differ_are_mixed_as_others(tmp_path, monkeypatch):
+def test_files_with_different_types_are_mixed(tmp_path, monkeypatch):
     """A pool has blocks of both files, so that no batch has rows of a single file only."""
     from sklearn_fsmd.encoding.sources import sizes
 
@@ -122,7 +122,7 @@ def test_files_whose_types_differ_are_mixed_as_others(tmp_path, monkeypatch):
     assert sorted(position for pool in pools for block in pool for position in block.positions) == list(range(2000))
 
 
-def test_the_same_rows_are_held_out_in_whatever_order_they_come():
+def test_held_out_rows_do_not_depend_on_the_order_of_the_rows():
     held = HoldOut(100_000, 3, 0.1)
     positions = np.random.RandomState(0).permutation(100_000)
     drawn = held.held_out(positions)
@@ -136,7 +136,7 @@ def test_the_same_rows_are_held_out_in_whatever_order_they_come():
         assert abs(np.corrcoef(x[1:], x[:-1])[0, 1]) < 0.01
 
 
-def test_of_many_held_out_rows_an_even_sample_is_kept(monkeypatch):
+def test_many_held_out_rows_are_sampled_evenly(monkeypatch):
     from sklearn_fsmd.encoding.sources import sizes
 
     monkeypatch.setattr(sizes, "VALID_ROWS", 500)
@@ -151,19 +151,19 @@ def test_of_many_held_out_rows_an_even_sample_is_kept(monkeypatch):
     assert np.histogram(positions[kept], 4)[0].min() > 80
 
 
-def test_the_thread_reads_ahead_hands_on_errors_and_ends():
-    made_items = []
+def test_the_thread_reads_ahead_passes_on_errors_and_ends():
+    produced = []
 
     def items():
         for i in range(100):
-            made_items.append(i)
+            produced.append(i)
             yield i
         raise ValueError("the hundredth")
 
     ahead = read_ahead(items())
     assert next(ahead) == 0
     time.sleep(0.3)
-    assert len(made_items) == 3  # one is used, one waits, one is in the making
+    assert len(produced) == 3  # one is used, one waits, and one is being produced
     before = threading.active_count()
     ahead.close()
     assert threading.active_count() == before - 1
@@ -171,19 +171,19 @@ def test_the_thread_reads_ahead_hands_on_errors_and_ends():
         list(read_ahead(items()))
 
 
-def test_the_thread_goes_by_the_settings_of_its_caller():
-    """A function that makes tables may use scikit-learn, whose output depends on `transform_output`."""
+def test_the_thread_has_the_settings_of_its_caller():
+    """A function that returns tables may use scikit-learn, whose output depends on `transform_output`."""
     variable = ContextVar("variable", default="not set")
     variable.set("set")
     with config_context(transform_output="pandas", assume_finite=True):
         found = list(read_ahead((get_config(), variable.get()) for _ in range(2)))
-    assert [(config["transform_output"], config["assume_finite"], said) for config, said in found] == [
+    assert [(config["transform_output"], config["assume_finite"], value) for config, value in found] == [
         ("pandas", True, "set")
     ] * 2
 
 
-def test_a_batch_has_a_row_for_each_process_at_least():
-    batches = made([100, 100, 100], 2)
+def test_a_batch_size_below_the_number_of_processes_is_refused():
+    batches = make_batches([100, 100, 100], 2)
     batches.n_shards = 3
     with pytest.raises(ValueError, match="batch_size=2 is less than the number of processes, 3"):
         next(batches.batches_of(0, 0))

@@ -1,4 +1,4 @@
-"""fit_dataset: the same estimator as with fit, whatever the order of the files."""
+"""`fit_dataset` fits the same estimator as `fit`, whatever the order of the rows in the files."""
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -27,7 +27,7 @@ def auc(model, X, Y):
 
 @pytest.fixture(scope="module")
 def funnel():
-    """Training and test rows of people whose tastes can be learned."""
+    """Training and test rows of users with learnable tastes."""
     X, Y = make_frame(6000, seed=1)
     return X[:4000], Y[:4000], X[4000:], Y[4000:]
 
@@ -38,7 +38,7 @@ def in_memory(funnel):
     return FSMDClassifier(**MORE).fit(X, Y)
 
 
-def test_one_row_group_and_one_pool_learn_what_a_table_does(funnel, in_memory, tmp_path):
+def test_a_file_with_one_row_group_trains_as_well_as_a_table(funnel, in_memory, tmp_path):
     X, Y, new, y_new = funnel
     model = FSMDClassifier(**MORE).fit_dataset(write(tmp_path / "a.parquet", X, Y, rows=4000), TARGETS)
     np.testing.assert_allclose(auc(model, new, y_new), auc(in_memory, new, y_new), atol=0.02)
@@ -68,8 +68,8 @@ def test_the_order_of_the_file_does_not_matter(by, funnel, in_memory, tmp_path):
     np.testing.assert_allclose(mean, y_new.mean(), atol=0.05)
 
 
-def test_sorted_files_of_many_row_groups_are_as_good_as_shuffled_ones(tmp_path, monkeypatch):
-    """Sorted by time, user or label, in 128 row groups. Two shuffled files differ by 0.001 here, as two seeds do."""
+def test_sorted_files_train_as_well_as_shuffled_files(tmp_path, monkeypatch):
+    """Files are sorted by time, user or label, in 128 row groups. The AUC of two shuffles or seeds differs by 0.001."""
     for name, value in {"BLOCK_ROWS": 1024, "POOL_ROWS": 2048, "OPEN_GROUPS": 32}.items():
         monkeypatch.setattr(sizes, name, value)
     X, Y = make_funnel(24_000, n_users=100, n_items=40, history=True, random_state=0, return_X_y=True)
@@ -77,23 +77,23 @@ def test_sorted_files_of_many_row_groups_are_as_good_as_shuffled_ones(tmp_path, 
     train, test = np.sort(random[:16_000]), random[16_000:]
     frame, X_test = together(X.iloc[train], Y.iloc[train]), X.iloc[test].drop(columns="time")
     params = {"embedding_dim": 4, "expert_dims": (16,), "tower_dims": (8,), "max_epochs": 4, "batch_size": 256}
-    found = {}
+    aucs_by = {}
     for by in (None, "time", "user_id", "click"):
-        made = frame.sample(frac=1, random_state=0) if by is None else frame.sort_values(by, kind="stable")
-        made.drop(columns=["time", "conversion"]).to_parquet(tmp_path / "a.parquet", row_group_size=125, index=False)
-        found[by] = []
+        ordered = frame.sample(frac=1, random_state=0) if by is None else frame.sort_values(by, kind="stable")
+        ordered.drop(columns=["time", "conversion"]).to_parquet(tmp_path / "a.parquet", row_group_size=125, index=False)
+        aucs_by[by] = []
         for seed in range(2):
             model = MultiTaskClassifier(**params, extractor="shared_bottom", random_state=seed, early_stopping=False)
             model.fit_dataset(tmp_path / "a.parquet", ["click"])
-            found[by].append(roc_auc_score(Y["click"].iloc[test], model.predict_marginals(X_test)[:, 0]))
-    means = {by: np.mean(aucs) for by, aucs in found.items()}
+            aucs_by[by].append(roc_auc_score(Y["click"].iloc[test], model.predict_marginals(X_test)[:, 0]))
+    means = {by: np.mean(aucs) for by, aucs in aucs_by.items()}
     assert means[None] > 0.68
     for by, value in means.items():
-        assert value == pytest.approx(means[None], abs=0.003), (by, found)
+        assert value == pytest.approx(means[None], abs=0.003), (by, aucs_by)
 
 
 @pytest.mark.usefixtures("_small_sizes")
-def test_the_same_seed_the_same_bits(data, tmp_path):
+def test_the_same_seed_gives_identical_models(data, tmp_path):
     path = write(tmp_path / "a.parquet", *data)
     random = np.random.RandomState(5)
     models = [
@@ -102,11 +102,11 @@ def test_the_same_seed_the_same_bits(data, tmp_path):
     p = [model.predict_marginals(data[0]) for model in models]
     np.testing.assert_array_equal(p[0], p[1])
     assert np.abs(p[0] - p[2]).max() > 1e-3
-    assert random.randint(2**31 - 1) != np.random.RandomState(5).randint(2**31 - 1)  # the user's was drawn from
+    assert random.randint(2**31 - 1) != np.random.RandomState(5).randint(2**31 - 1)  # the user's generator advances
 
 
 @pytest.mark.usefixtures("_small_sizes")
-def test_values_lists_vectors_weights_and_missing_labels(tmp_path):
+def test_fits_values_lists_vectors_weights_and_missing_labels(tmp_path):
     X, Y = make_funnel(1500, watch_time=True, history=True, lists=True, random_state=0, return_X_y=True)
     X, random = X.drop(columns="time"), np.random.RandomState(0)
     X["picture"] = list(random.normal(size=(1500, 3)).astype(np.float32))
@@ -132,7 +132,7 @@ def test_values_lists_vectors_weights_and_missing_labels(tmp_path):
 
 
 @pytest.mark.usefixtures("_small_sizes")
-def test_weights_count(data, tmp_path):
+def test_rows_with_weight_0_are_ignored(data, tmp_path):
     """Half of the rows have the opposite labels, with weight 0."""
     X, Y = data
     wrong = 1 - Y[["click"]]
@@ -141,24 +141,24 @@ def test_weights_count(data, tmp_path):
     model = MultiTaskClassifier(**MORE).fit_dataset(tmp_path / "a.parquet", "click", sample_weight="w")
     assert roc_auc_score(Y["click"], model.predict_marginals(X)) > 0.7
     assert model.predict_marginals(X).mean() == pytest.approx(Y["click"].mean(), abs=0.05)
-    assert model.classes_.tolist() == [0, 1]  # one target, as a one-dimensional Y
+    assert model.classes_.tolist() == [0, 1]  # one target gives the classes of a one-dimensional Y
 
 
 @pytest.mark.usefixtures("_small_sizes")
-def test_which_rows_validate(data, tmp_path, monkeypatch):
+def test_the_number_of_validation_rows(data, tmp_path, monkeypatch):
     X, Y = data
     path = write(tmp_path / "a.parquet", X, Y)
     later, last = (write(tmp_path / f"{name}.parquet", X[:200], Y[:200]) for name in ("later", "last"))
-    seen = []
+    n_seen = []
     from sklearn_fsmd.training import Net
 
     evaluate = Net.evaluate
-    monkeypatch.setattr(Net, "evaluate", lambda net, valid: seen.append(len(valid)) or evaluate(net, valid))
+    monkeypatch.setattr(Net, "evaluate", lambda net, valid: n_seen.append(len(valid)) or evaluate(net, valid))
 
     def n_valid(validation=None, **params):
-        seen.clear()
+        n_seen.clear()
         model = FSMDClassifier(**PARAMS | params).fit_dataset(path, TARGETS, validation=validation)
-        return (set(seen), model.net_)
+        return (set(n_seen), model.net_)
 
     assert n_valid()[0].pop() == pytest.approx(120, abs=35)
     assert n_valid(later)[0] == {200}
@@ -171,7 +171,7 @@ def test_which_rows_validate(data, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("choice", ["last", "random"])
-def test_rows_of_validation_are_not_named_by_the_parameter(choice, tmp_path):
+def test_validation_must_be_files_and_not_the_name_of_a_rule(choice, tmp_path):
     with pytest.raises(
         ValueError, match=rf"leave it out, and set the parameter: FSMDClassifier\(validation='{choice}'"
     ):
@@ -179,8 +179,8 @@ def test_rows_of_validation_are_not_named_by_the_parameter(choice, tmp_path):
 
 
 @pytest.mark.usefixtures("_small_sizes")
-def test_the_last_rows_validate_and_are_not_trained_on(data, tmp_path, monkeypatch):
-    """They have the opposite labels, so training on them would show."""
+def test_the_last_rows_are_for_validation_only(data, tmp_path, monkeypatch):
+    """They have the opposite labels: a model trained on them would have a higher AUC."""
     X, Y = data
     Y = Y[["click"]].copy()
     Y.iloc[-120:] = 1 - Y.iloc[-120:]
@@ -189,7 +189,7 @@ def test_the_last_rows_validate_and_are_not_trained_on(data, tmp_path, monkeypat
     assert model.history_[-1]["valid_auc_click"] < 0.45
 
 
-def test_columns_and_parameters(data, tmp_path):
+def test_columns_can_be_chosen_and_unsupported_parameters_are_refused(data, tmp_path):
     X, Y = data
     path = write(tmp_path / "a.parquet", X, Y)
     model = FSMDClassifier(**PARAMS).fit_dataset(path, ["click"], columns=["price", "user"])
@@ -201,29 +201,29 @@ def test_columns_and_parameters(data, tmp_path):
         clone(model).set_params(checkpoint_rows=5).fit_dataset(path, ["click"])
 
 
-def test_a_warm_start_in_another_thread_goes_on_from_the_fit_that_it_waits_for(data):
-    begun, asked, rows = threading.Event(), threading.Event(), together(*data)
+def test_a_warm_start_in_another_thread_continues_the_fit_it_waited_for(data):
+    started, requested, rows = threading.Event(), threading.Event(), together(*data)
 
     class Wait(Callback):
         def on_train_begin(self, net, **kwargs):
-            begun.set()
-            asked.wait(timeout=0.5)
+            started.set()
+            requested.wait(timeout=0.5)
 
     def source():
-        asked.set()
+        requested.set()
         return iter([rows])
 
     model, expected = (MultiTaskClassifier(**PARAMS, warm_start=True, callbacks=[Wait()]) for _ in range(2))
     with ThreadPoolExecutor(2) as pool:
         one = pool.submit(model.fit_dataset, lambda: iter([rows]), TARGETS)
-        assert begun.wait(timeout=60)
+        assert started.wait(timeout=60)
         other = pool.submit(model.fit_dataset, source, TARGETS)
         one.result()
         other.result()
     assert_same_fit(model, expected.fit_dataset(source, TARGETS).fit_dataset(source, TARGETS))
 
 
-def test_a_fit_that_fails_leaves_the_former_one(data, tmp_path):
+def test_a_failed_fit_keeps_the_previous_model(data, tmp_path):
     X, Y = data
     path = write(tmp_path / "a.parquet", X, Y)
     model = FSMDClassifier(**PARAMS).fit_dataset(path, TARGETS)

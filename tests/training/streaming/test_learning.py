@@ -1,4 +1,4 @@
-"""The first pass: block by block it learns the same encoding as from a table in memory."""
+"""The first pass over files learns the same encoding, block by block, as a fit on a table in memory."""
 
 import numpy as np
 import pandas as pd
@@ -45,12 +45,12 @@ def assert_same_encoding(streamed, whole, X):
 
 
 @pytest.mark.parametrize("scaling", ["standard", "quantile", None])
-def test_a_frame_of_every_kind_of_column(scaling, tmp_path, data):
+def test_numbers_and_categories_are_encoded_as_in_memory(scaling, tmp_path, data):
     assert_same_encoding(*streamed_and_in_memory(tmp_path / "a.parquet", *data, numeric_scaling=scaling))
 
 
 @pytest.mark.parametrize("min_frequency", [3, "auto"])
-def test_lists_vectors_and_shared_embeddings(min_frequency, tmp_path):
+def test_lists_and_vectors_are_encoded_as_in_memory(min_frequency, tmp_path):
     X, Y = make_funnel(900, history=True, lists=True, random_state=0, return_X_y=True)
     X = X.drop(columns="time")
     lists = [name for name in X if isinstance(X[name].iloc[0], (list, np.ndarray))]
@@ -65,11 +65,11 @@ def test_lists_vectors_and_shared_embeddings(min_frequency, tmp_path):
     assert_same_encoding(streamed, whole, X)
 
 
-def test_counts_on_disk_are_those_in_memory(monkeypatch):
+def test_counts_on_disk_equal_counts_in_memory(monkeypatch):
     monkeypatch.setattr(counting, "MAX_PENDING", 50)
     random = np.random.RandomState(0)
     ids, words = random.zipf(1.3, 5000) % 3000, np.array([f"w{i}" for i in range(3000)], dtype=object)
-    odd = pd.Series(["\ud800", "a"] * 20 + ["b"] * 60, dtype=object)  # no Unicode, which DuckDB cannot hold
+    odd = pd.Series(["\ud800", "a"] * 20 + ["b"] * 60, dtype=object)  # a lone surrogate, which DuckDB cannot store
     columns = {
         "ids": pd.Series(np.where(ids < 5, -1, ids)),
         "words": pd.Series(words[ids]),
@@ -77,9 +77,9 @@ def test_counts_on_disk_are_those_in_memory(monkeypatch):
         "missing": pd.Series([None] * 5000, dtype=object),
         "odd": pd.concat([odd] * 50, ignore_index=True),
         "rows": pd.Series([*range(3000), *range(400)]),
-        "rows, and odd ones": pd.Series([f"r{i}" for i in range(3000)] + ["\ud800"] * 2 + ["r0"] * 5, dtype=object),
+        "rows and surrogates": pd.Series([f"r{i}" for i in range(3000)] + ["\ud800"] * 2 + ["r0"] * 5, dtype=object),
     }
-    on_disk_too = {"ids", "words", "rows", "rows, and odd ones"}
+    are_on_disk = {"ids", "words", "rows", "rows and surrogates"}
     counter = Counter(1)
     for name, values in columns.items():
         for min_frequency in (1, 3, "auto"):
@@ -88,7 +88,7 @@ def test_counts_on_disk_are_those_in_memory(monkeypatch):
             whole.fit_encode(values)
             for start in range(0, len(values), 100):
                 on_disk.update(values[start : start + 100])
-            assert (on_disk.seen.table is not None) == (name in on_disk_too), name
+            assert (on_disk.seen.table is not None) == (name in are_on_disk), name
             on_disk.finalize()
             assert on_disk.kind == whole.kind
             assert on_disk.min_frequency == whole.min_frequency
@@ -97,7 +97,7 @@ def test_counts_on_disk_are_those_in_memory(monkeypatch):
     counter.close()
 
 
-def test_a_column_of_another_kind_is_refused_on_disk_too(monkeypatch):
+def test_a_column_that_changes_its_type_is_refused_on_disk_too(monkeypatch):
     monkeypatch.setattr(counting, "MAX_PENDING", 5)
     column = CategoryColumn("user")
     column.seen = CountsOnDisk(Counter(1))
@@ -106,9 +106,9 @@ def test_a_column_of_another_kind_is_refused_on_disk_too(monkeypatch):
         column.update(pd.Series(["a"]))
 
 
-def test_of_many_numbers_there_is_an_even_sample_and_exact_moments(monkeypatch):
+def test_many_numbers_give_an_even_sample_and_exact_moments(monkeypatch):
     monkeypatch.setattr(sizes, "SAMPLE_NUMBERS", 2000)
-    numbers = np.arange(50_000.0)  # sorted: a sample of the first ones would say little
+    numbers = np.arange(50_000.0)  # sorted: a sample of the first numbers would not represent the rest
     seen = SampledNumbers(0)
     for start in range(0, len(numbers), 700):
         seen.add(numbers[start : start + 700])
@@ -121,11 +121,11 @@ def test_of_many_numbers_there_is_an_even_sample_and_exact_moments(monkeypatch):
     expected = numbers.mean(), numbers.std(), 0.0, 49_999.0
     np.testing.assert_allclose(seen.moments(sample), expected, rtol=1e-12)
     np.testing.assert_allclose(again.moments(again.sample()), expected, rtol=1e-12)
-    np.testing.assert_array_equal(again.sample(), sample)  # however the numbers were cut into blocks
+    np.testing.assert_array_equal(again.sample(), sample)  # the sample does not depend on the blocks
 
 
-def test_the_classes_are_those_of_all_rows(tmp_path):
-    """The first blocks have one class only, and a label is missing in the last."""
+def test_classes_are_learned_from_all_rows(tmp_path):
+    """The first blocks have one class only, and the last block has a missing label."""
     X, Y = make_frame(900)
     order = np.argsort(Y["click"], kind="stable")
     X, Y = X.iloc[order], Y.iloc[order].astype({"conversion": float})

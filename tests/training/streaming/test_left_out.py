@@ -1,4 +1,4 @@
-"""Invalid files: an error with the name of the file, or left out with one warning."""
+"""Invalid files raise an error that names the file, or are left out with one warning."""
 
 import resource
 import tempfile
@@ -35,7 +35,7 @@ def log(tmp_path):
 
 
 @pytest.mark.usefixtures("_small_sizes")
-def test_files_are_left_out_and_named_once(log):
+def test_invalid_files_are_left_out_and_named_in_one_warning(log):
     X, _ = make_frame(600)
     model = FSMDClassifier(**PARAMS)
     with pytest.warns(UserWarning, match="10 of 12 files are left out") as caught:
@@ -45,15 +45,15 @@ def test_files_are_left_out_and_named_once(log):
     for how in [*FAULTS, "another class"]:
         assert f"b_{how.replace(' ', '_')}.parquet" in texts[0]
     good = FSMDClassifier(**PARAMS).fit_dataset([log / "a.parquet", log / "c.parquet"], TARGETS)
-    np.testing.assert_array_equal(model.predict_marginals(X), good.predict_marginals(X))  # as if they were not there
+    np.testing.assert_array_equal(model.predict_marginals(X), good.predict_marginals(X))  # as without these files
     with pytest.raises((ValueError, OSError), match="b_"):
         FSMDClassifier(**PARAMS).fit_dataset(log, TARGETS)
 
 
 @pytest.mark.usefixtures("_small_sizes")
-def test_what_is_not_there_the_first_file_and_validation(log):
+def test_missing_first_and_validation_files_are_left_out(log):
     X, Y = make_frame(600)
-    damaged(log / "0.parquet", X, Y, "no target")  # which comes first
+    damaged(log / "0.parquet", X, Y, "no target")  # the first file in sorted order
     source = [log / "0.parquet", log / "a.parquet", "nosuch://bucket/x.parquet", log / "nowhere.parquet"]
     with pytest.warns(UserWarning, match="3 of 4 files are left out") as caught:
         model = FSMDClassifier(**PARAMS).fit_dataset(source, TARGETS, on_error="skip")
@@ -66,7 +66,7 @@ def test_what_is_not_there_the_first_file_and_validation(log):
         model.set_params(warm_start=True).fit_dataset([log / "a.parquet", *log.glob("b_*")], TARGETS, on_error="skip")
 
 
-def test_none_is_left(tmp_path):
+def test_an_error_lists_the_faults_if_no_file_is_left(tmp_path):
     X, Y = make_frame(300)
     for how in ("truncated", "infinity"):
         damaged(tmp_path / f"{how}.parquet", X, Y, how)
@@ -82,8 +82,8 @@ def test_none_is_left(tmp_path):
 
 
 @pytest.mark.usefixtures("_small_sizes")
-def test_a_row_group_of_nulls(tmp_path):
-    """Features and two targets may be missing; a single target must be known."""
+def test_a_row_group_of_nulls_is_refused_only_for_a_single_target(tmp_path):
+    """Features and labels of two targets may be missing; labels of a single target must be known."""
     X, Y = make_frame(600)
     frame = together(X, Y).astype({"click": "Int64", "conversion": "Int64"})
     table = pa.Table.from_pandas(frame, preserve_index=False)
@@ -102,7 +102,7 @@ def test_a_row_group_of_nulls(tmp_path):
 
 
 @pytest.mark.usefixtures("_small_sizes")
-def test_a_file_that_changes_is_an_error_in_any_case(tmp_path, monkeypatch):
+def test_a_file_that_changes_during_a_fit_is_never_skipped(tmp_path, monkeypatch):
     X, Y = make_frame(600)
     path = write(tmp_path / "a.parquet", X, Y)
     from sklearn_fsmd.estimators import datasets
@@ -121,7 +121,7 @@ def test_a_file_that_changes_is_an_error_in_any_case(tmp_path, monkeypatch):
 
 
 @pytest.mark.usefixtures("_small_sizes")
-def test_thousands_of_tiny_files_are_learned_from(tmp_path):
+def test_trains_on_thousands_of_tiny_files(tmp_path):
     X, Y = make_frame(1500)
     frame = together(X, Y)
     for i in range(1500):
@@ -130,8 +130,8 @@ def test_thousands_of_tiny_files_are_learned_from(tmp_path):
     assert model.score(X, Y) > 0.6
 
 
-def test_a_full_disk_while_values_are_counted(tmp_path, monkeypatch):
-    """Files of this process are limited to a few pages: the error names the folder, and no file is left there."""
+def test_a_full_disk_while_values_are_counted_is_reported(tmp_path, monkeypatch):
+    """The size of files is limited for this process. The error names the folder, and no file is left in it."""
     monkeypatch.setattr(counting, "MAX_PENDING", 200)
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "spill"))
     (tmp_path / "spill").mkdir()
@@ -152,7 +152,7 @@ def test_a_full_disk_while_values_are_counted(tmp_path, monkeypatch):
 # -------------------------------------------------------------------------------------------------------- row groups
 
 
-def test_few_large_row_groups_are_warned_of_once(tmp_path, monkeypatch):
+def test_warns_once_of_few_large_row_groups(tmp_path, monkeypatch):
     X, Y = make_frame(1200)
     monkeypatch.setattr(sizes, "POOL_ROWS", 300)
     large, later = (write(tmp_path / f"{name}.parquet", X, Y, rows=400) for name in ("large", "later"))
@@ -173,7 +173,7 @@ def test_few_large_row_groups_are_warned_of_once(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("how", ["truncated", "empty", "pages", "no feature", "infinity"])
-def test_a_source_that_cannot_be_scored(how, tmp_path):
+def test_a_faulty_file_is_not_scored(how, tmp_path):
     X, Y = make_frame(400)
     model = FSMDClassifier(**PARAMS).fit(X, Y)
     damaged(tmp_path / "in.parquet", X, Y, how)
@@ -187,7 +187,7 @@ def test_a_source_that_cannot_be_scored(how, tmp_path):
         score_file(model, source, sink, on_error=None)
 
 
-def test_a_dataset_says_what_it_leaves_out_by_itself(tmp_path):
+def test_a_dataset_lists_the_files_that_it_leaves_out(tmp_path):
     X, Y = make_frame(300)
     write(tmp_path / "a.parquet", X, Y)
     damaged(tmp_path / "b.parquet", X, Y, "one more")
@@ -196,7 +196,7 @@ def test_a_dataset_says_what_it_leaves_out_by_itself(tmp_path):
     assert dataset.source.n_rows == 300
 
 
-def test_a_first_file_that_is_left_out_decides_nothing(tmp_path):
+def test_a_skipped_first_file_does_not_affect_the_model(tmp_path):
     X, Y = make_frame(600)
     write(tmp_path / "b.parquet", X[:300], Y[:300])
     write(tmp_path / "c.parquet", X[300:], Y[300:])
@@ -217,7 +217,7 @@ def test_a_first_file_that_is_left_out_decides_nothing(tmp_path):
 
 
 @pytest.mark.parametrize("target", TARGETS)
-def test_a_third_class_is_named_and_left_out(target, tmp_path):
+def test_a_file_with_a_third_class_is_named_and_left_out(target, tmp_path):
     X, Y = make_frame(600)
     write(tmp_path / "a.parquet", X[:300], Y[:300])
     write(tmp_path / "b.parquet", X[300:], Y[300:].assign(**{target: np.arange(300) % 3}))
@@ -229,7 +229,7 @@ def test_a_third_class_is_named_and_left_out(target, tmp_path):
 
 @pytest.mark.usefixtures("_small_sizes")
 @pytest.mark.parametrize("fault", ["weight", "no weight", "negative", "too large", "text", "vector"])
-def test_weights_values_and_vectors_that_are_refused(fault, tmp_path):
+def test_files_with_invalid_weights_values_or_vectors_are_left_out(fault, tmp_path):
     X, Y = make_frame(600)
     X = X.assign(picture=[[0.1 * i, 1.0, 2.0] for i in range(600)])
     Y = Y.assign(watch=np.where(Y["click"] == 1, 5.0, np.nan), weight=1.0)
@@ -250,7 +250,7 @@ def test_weights_values_and_vectors_that_are_refused(fault, tmp_path):
         model.fit_dataset(tmp_path, [*TARGETS, "watch"], sample_weight="weight", on_error="skip")
 
 
-def test_a_first_file_that_is_the_odd_one_is_no_measure(tmp_path):
+def test_a_first_file_that_differs_from_all_others_is_an_error(tmp_path):
     X, Y = make_frame(600)
     write(tmp_path / "0.parquet", X[:200].assign(price="n/a"), Y[:200])
     for i in (1, 2):
@@ -261,24 +261,24 @@ def test_a_first_file_that_is_the_odd_one_is_no_measure(tmp_path):
         FSMDClassifier(**PARAMS).fit_dataset(tmp_path, TARGETS, on_error="skip")
 
 
-@pytest.mark.parametrize("odd", ["price", "click"])
-def test_a_file_without_rows_does_not_speak_for_an_odd_first_one(odd, tmp_path):
+@pytest.mark.parametrize("fault", ["price", "click"])
+def test_an_empty_file_does_not_count_as_agreeing_with_a_first_file(fault, tmp_path):
     X, Y = make_frame(600)
     first = X[:200].assign(price="n/a"), Y[:200]
-    if odd == "click":
+    if fault == "click":
         first = X[:200], 2 * Y[:200]
     write(tmp_path / "0.parquet", *first)
     write(tmp_path / "3.parquet", first[0][:0], first[1][:0])
     for i in (1, 2):
         write(tmp_path / f"{i}.parquet", X[200 * i : 200 * (i + 1)], Y[200 * i : 200 * (i + 1)])
     with (
-        pytest.warns(UserWarning, match="left out") if odd == "click" else nullcontext(),
+        pytest.warns(UserWarning, match="left out") if fault == "click" else nullcontext(),
         pytest.raises(ValueError, match=r"2 files have the same columns, and not those of .*0.parquet"),
     ):
         FSMDClassifier(**PARAMS).fit_dataset(tmp_path, TARGETS, on_error="skip")
 
 
-def test_two_sound_files_before_several_old_ones(tmp_path):
+def test_several_old_files_after_two_valid_files_are_left_out(tmp_path):
     X, Y = make_frame(600)
     for i in range(2):
         write(tmp_path / f"{i}.parquet", X[200 * i : 200 * (i + 1)], Y[200 * i : 200 * (i + 1)])
@@ -290,7 +290,7 @@ def test_two_sound_files_before_several_old_ones(tmp_path):
 
 
 @pytest.mark.parametrize("fault", ["label", "vector"])
-def test_a_first_file_of_other_labels_or_vectors_is_no_measure(fault, tmp_path):
+def test_a_first_file_with_other_labels_or_vectors_is_an_error(fault, tmp_path):
     X, Y = make_frame(600)
     X = X.assign(picture=[[0.1 * i, 1.0, 2.0] for i in range(600)])
     odd = {
@@ -307,7 +307,7 @@ def test_a_first_file_of_other_labels_or_vectors_is_no_measure(fault, tmp_path):
         FSMDClassifier(**PARAMS).fit_dataset(tmp_path, TARGETS, on_error="skip")
 
 
-def test_a_file_that_is_left_out_gives_a_column_no_type(tmp_path):
+def test_a_skipped_file_does_not_set_a_column_type(tmp_path):
     X, Y = make_frame(600)
     bad = X[200:400].assign(extra=3, price=np.inf)
     good = [X[:200].assign(extra=None), X[400:].assign(extra=None)]
@@ -325,8 +325,8 @@ def test_a_file_that_is_left_out_gives_a_column_no_type(tmp_path):
         FSMDClassifier(**PARAMS).fit_dataset(tmp_path, TARGETS, on_error="skip")
 
 
-def test_files_of_validation_are_judged_by_those_of_training(tmp_path):
-    """Two files that fit each other, but not the training rows, do not make the first one the odd one."""
+def test_validation_files_are_compared_with_the_training_files(tmp_path):
+    """Two files that agree with each other, but not with the training rows, do not make the first file an error."""
     X, Y = make_frame(800)
     for i in range(4):
         labels = Y.assign(click=2 * Y["click"]) if i > 1 else Y
@@ -339,7 +339,7 @@ def test_files_of_validation_are_judged_by_those_of_training(tmp_path):
 
 @pytest.mark.parametrize("on_error", ["raise", "skip"])
 @pytest.mark.filterwarnings("error")
-def test_types_of_columns_that_are_not_read_may_differ(on_error, tmp_path):
+def test_types_of_unused_columns_may_differ(on_error, tmp_path):
     X, Y = make_frame(600)
     for i, note in enumerate([1, "x", 2.5]):
         write(tmp_path / f"{i}.parquet", X[200 * i : 200 * (i + 1)].assign(note=note), Y[200 * i : 200 * (i + 1)])
@@ -347,7 +347,7 @@ def test_types_of_columns_that_are_not_read_may_differ(on_error, tmp_path):
     assert model.n_features_in_ == X.shape[1]
 
 
-def test_the_file_is_named_that_says_the_type_of_a_column(tmp_path):
+def test_an_error_names_the_file_that_sets_the_type_of_a_column(tmp_path):
     X, Y = make_frame(600)
     for i, value in enumerate([None, 1, "x"]):
         write(tmp_path / f"{i}.parquet", X[200 * i : 200 * (i + 1)].assign(extra=value), Y[200 * i : 200 * (i + 1)])

@@ -1,4 +1,4 @@
-"""A killed fit on files is resumed to the same bits, also in the middle of an epoch."""
+"""A killed fit on files resumes to the identical model, also in the middle of an epoch."""
 
 import os
 import signal
@@ -19,8 +19,8 @@ MORE = PARAMS | {"max_epochs": 3, "patience": 3}
 SMALL_SIZES = {"BLOCK_ROWS": 150, "POOL_ROWS": 300, "OPEN_GROUPS": 3}
 
 
-def killed(path, checkpoint, epoch, batch, rows):
-    """A process that fits and is killed before a step; its exit code and how many steps it has taken."""
+def steps_until_killed(path, checkpoint, epoch, batch, checkpoint_rows):
+    """Fit in a process that is killed before a step; returns the number of steps it has taken."""
     script = f"""
         import os, signal, torch
         torch.set_num_threads(1)
@@ -36,16 +36,16 @@ def killed(path, checkpoint, epoch, batch, rows):
             steps.append(0)
             return step(net, *args, **kwargs)
         Net.train_step = die
-        model = FSMDClassifier(**{MORE!r}, checkpoint={str(checkpoint)!r}, checkpoint_rows={rows!r})
+        model = FSMDClassifier(**{MORE!r}, checkpoint={str(checkpoint)!r}, checkpoint_rows={checkpoint_rows!r})
         model.fit_dataset({str(path)!r}, {TARGETS!r}, resume=True)
     """
-    done = subprocess.run([sys.executable, "-c", textwrap.dedent(script)], capture_output=True, text=True, check=False)
-    assert done.returncode == -signal.SIGKILL, done.stderr
-    return int(done.stdout)
+    proc = subprocess.run([sys.executable, "-c", textwrap.dedent(script)], capture_output=True, text=True, check=False)
+    assert proc.returncode == -signal.SIGKILL, proc.stderr
+    return int(proc.stdout)
 
 
-@pytest.mark.parametrize("rows", [200, None], ids=["within an epoch", "after an epoch"])
-def test_a_process_that_is_killed(rows, tmp_path, monkeypatch):
+@pytest.mark.parametrize("checkpoint_rows", [200, None], ids=["within an epoch", "after an epoch"])
+def test_a_killed_fit_resumes_to_the_identical_model(checkpoint_rows, tmp_path, monkeypatch):
     for name, value in SMALL_SIZES.items():
         monkeypatch.setattr(sizes, name, value)
     steps, step = [], Net.train_step
@@ -53,15 +53,15 @@ def test_a_process_that_is_killed(rows, tmp_path, monkeypatch):
     path = write(tmp_path / "a.parquet", *make_frame(1200))
     whole = FSMDClassifier(**MORE).fit_dataset(path, TARGETS)
     n_steps = len(steps)
-    n_before = killed(path, tmp_path / "c", 1, 9, rows) if rows else 0
-    n_before += killed(path, tmp_path / "c", 2, 13, rows)
-    model = FSMDClassifier(**MORE, checkpoint=tmp_path / "c", checkpoint_rows=rows)
+    n_before = steps_until_killed(path, tmp_path / "c", 1, 9, checkpoint_rows) if checkpoint_rows else 0
+    n_before += steps_until_killed(path, tmp_path / "c", 2, 13, checkpoint_rows)
+    model = FSMDClassifier(**MORE, checkpoint=tmp_path / "c", checkpoint_rows=checkpoint_rows)
     assert_same_fit(model.fit_dataset(path, TARGETS, resume=True), whole)
     again = n_before + len(steps) - 2 * n_steps
-    assert again == (1 + 1 if rows else 13)  # with a file after each four batches, one was lost each time
+    assert again == (1 + 1 if checkpoint_rows else 13)  # checkpoints are four steps apart
 
 
-def test_other_files_are_refused(tmp_path, monkeypatch):
+def test_resuming_with_other_data_is_refused(tmp_path, monkeypatch):
     X, Y = make_frame(1200)
     path = write(tmp_path / "a.parquet", X, Y)
     model = FSMDClassifier(**MORE, checkpoint=tmp_path / "c").fit_dataset(path, TARGETS)
@@ -72,13 +72,13 @@ def test_other_files_are_refused(tmp_path, monkeypatch):
             model.fit_dataset(other, TARGETS, resume=True)
     with pytest.raises(ValueError, match="The data are not those"):
         model.fit_dataset(path, TARGETS, columns=["price", "user"], resume=True)
-    monkeypatch.setattr(parquet, "ORDER", 1)  # a library that draws another order from the seed
+    monkeypatch.setattr(parquet, "ORDER", 1)  # another version of the library, with another order of rows
     with pytest.raises(ValueError, match="The data are not those"):
         model.fit_dataset(path, TARGETS, resume=True)
 
 
-def test_the_same_rows_in_row_groups_of_other_bytes_are_refused_where_their_order_is_another(tmp_path, monkeypatch):
-    """The number of row groups that are open at a time, and so the order of an epoch, depends on the largest one."""
+def test_the_same_rows_are_refused_if_their_bytes_change_the_order(tmp_path, monkeypatch):
+    """The largest row group sets how many row groups are open at a time, and so the order of an epoch."""
     path, rows = tmp_path / "a.parquet", together(*make_frame(1200))
 
     def write_rows(**options):
@@ -97,8 +97,8 @@ def test_the_same_rows_in_row_groups_of_other_bytes_are_refused_where_their_orde
         again.fit_dataset(path, TARGETS, resume=True)
 
 
-def test_rows_that_are_in_no_sample_are_compared(tmp_path, monkeypatch):
-    """Some labels are swapped within a row group, and one city changes: sums and sizes stay."""
+def test_changed_rows_outside_the_sample_are_detected(tmp_path, monkeypatch):
+    """Labels change places within a row group, or one city changes; sums and sizes stay the same."""
     monkeypatch.setattr(sizes, "SAMPLE_ROWS", 100)
     X, Y = make_frame(1200)
     path = write(tmp_path / "a.parquet", X, Y)
@@ -114,13 +114,13 @@ def test_rows_that_are_in_no_sample_are_compared(tmp_path, monkeypatch):
             model.fit_dataset(path, TARGETS, resume=True)
 
 
-@pytest.mark.parametrize("made", [False, True], ids=["files", "function"])
-def test_lists_and_vectors_are_compared(made, tmp_path):
+@pytest.mark.parametrize("from_function", [False, True], ids=["files", "function"])
+def test_changed_lists_are_detected(from_function, tmp_path):
     X, Y = make_frame(400)
     X = X.assign(tags=[["a", "b"][: i % 3] for i in range(400)], picture=[[0.1 * i, 1.0] for i in range(400)])
 
     def source(X):
-        return (lambda: iter([together(X, Y)])) if made else write(tmp_path / "a.parquet", X, Y)
+        return (lambda: iter([together(X, Y)])) if from_function else write(tmp_path / "a.parquet", X, Y)
 
     model = FSMDClassifier(**MORE, checkpoint=tmp_path / "c").fit_dataset(source(X), TARGETS)
     again = FSMDClassifier(**MORE, checkpoint=tmp_path / "c").fit_dataset(source(X), TARGETS, resume=True)
@@ -130,7 +130,7 @@ def test_lists_and_vectors_are_compared(made, tmp_path):
         model.fit_dataset(source(X), TARGETS, resume=True)
 
 
-def test_the_content_of_rows_is_the_same_in_each_process():
+def test_the_digest_of_rows_is_the_same_in_each_process():
     script = """
         import numpy as np, pandas as pd
         from sklearn_fsmd.training.streaming.content import Content
@@ -139,7 +139,7 @@ def test_the_content_of_rows_is_the_same_in_each_process():
         content.add(pd.DataFrame({"any": pd.Series(values, dtype=object), "c": pd.Categorical(list("abcabc"))}))
         print(content.hexdigest())
     """
-    told = {
+    digests = {
         subprocess.run(
             [sys.executable, "-c", textwrap.dedent(script)],
             capture_output=True,
@@ -149,4 +149,4 @@ def test_the_content_of_rows_is_the_same_in_each_process():
         ).stdout
         for seed in ("1", "2")
     }
-    assert len(told) == 1
+    assert len(digests) == 1

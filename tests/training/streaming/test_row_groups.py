@@ -14,58 +14,58 @@ from tests.conftest import make_frame
 from tests.training.streaming.conftest import PARAMS, TARGETS, write
 
 
-def spread(order, rates, n):
-    """Distance of the mean rates of `n` row groups that are read together from the rates of all rows."""
-    times = np.array([rates[order[start : start + n]].mean(axis=0) for start in range(0, len(order), n)])
-    return np.abs(times - rates.mean(axis=0)).max(axis=0)
+def deviation(order, rates, n):
+    """Largest difference between the mean rates of `n` row groups that are read together and the rates of all rows."""
+    means = np.array([rates[order[start : start + n]].mean(axis=0) for start in range(0, len(order), n)])
+    return np.abs(means - rates.mean(axis=0)).max(axis=0)
 
 
 @pytest.mark.parametrize("first", [0, 1])
 @pytest.mark.parametrize("n", [8, 50])
-def test_those_that_are_read_together_have_the_rates_of_all(n, first):
+def test_row_groups_that_are_read_together_have_the_rates_of_all_rows(n, first):
     rates = np.zeros((200, 2))
     rates[:53, first], rates[:23, 1 - first] = 1, 1  # sorted by one target, and then by the other
     for seed in range(5):
         order, by_chance = drawn_order(200, seed, n, rates), drawn_order(200, seed, n)
         assert sorted(order) == sorted(by_chance) == list(range(200))
-        assert (spread(order, rates, n) < 1 / n).all()
-        assert spread(by_chance, rates, n)[first] > 1.4 / n
+        assert (deviation(order, rates, n) < 1 / n).all()
+        assert deviation(by_chance, rates, n)[first] > 1.4 / n
     assert drawn_order(200, 1, n, rates).tolist() == drawn_order(200, 1, n, rates).tolist()
     assert drawn_order(200, 1, n, rates).tolist() != drawn_order(200, 2, n, rates).tolist()
 
 
-def test_the_target_whose_rates_differ_most_comes_first():
+def test_the_order_balances_the_target_whose_rates_differ_most():
     random = np.random.RandomState(0)
     rates = np.column_stack([0.3 + random.normal(scale=0.01, size=100), np.arange(100) < 10])
-    assert spread(drawn_order(100, 0, 20, rates), rates, 20)[1] < 1e-9
+    assert deviation(drawn_order(100, 0, 20, rates), rates, 20)[1] < 1e-9
 
 
-def test_the_last_ones_are_as_many_as_those_before():
+def test_row_groups_are_read_in_steps_of_similar_size():
     assert [n_at_a_time(n, 64) for n in (0, 1, 63, 64, 65, 128, 129, 200, 1000)] == [64, 1, 63, 64, 33, 64, 43, 50, 63]
 
 
-def test_those_of_a_rare_label_come_first():
+def test_row_groups_with_a_rare_label_come_first():
     rates = np.zeros((200, 2))
     rates[:53, 0], rates[:11, 1] = 1, 1
     for seed in range(5):
         order = drawn_order(200, seed, 50, rates)
         assert sorted(order) == list(range(200))
         assert order[:11].tolist() == list(range(11))
-        assert spread(order[11:] - 11, rates[11:], 38)[0] < 2 / 38
+        assert deviation(order[11:] - 11, rates[11:], 38)[0] < 2 / 38
     assert rare_groups(rates, 25).tolist() == list(range(11))
     assert rare_groups(rates, 4).tolist() == [0, 1, 2, 3]
     assert rare_groups(1 - rates, 25).tolist() == []
     assert rare_groups(None, 25).tolist() == []
 
 
-def test_order_of_few_or_odd_row_groups():
+def test_few_row_groups_or_constant_rates_give_a_complete_order():
     for n in (1, 2, 3, 7):
         for n_together in (1, 2, 7, 64):
             assert sorted(drawn_order(n, 0, n_together, np.full((n, 1), 0.5))) == list(range(n))
             assert sorted(drawn_order(n, 0, n_together, np.ones((n, 2)))) == list(range(n))
 
 
-def test_of_a_file_that_is_sorted_by_label_more_row_groups_are_read_at_a_time(tmp_path, monkeypatch):
+def test_a_file_sorted_by_label_has_more_row_groups_open(tmp_path, monkeypatch):
     frame = pd.DataFrame({"row": np.arange(20_000)})
     frame.to_parquet(tmp_path / "log.parquet", row_group_size=100)
     source = ParquetSource(tmp_path / "log.parquet")
@@ -82,7 +82,7 @@ def test_of_a_file_that_is_sorted_by_label_more_row_groups_are_read_at_a_time(tm
 
 
 @pytest.mark.parametrize("rows", [90, 100])
-def test_row_groups_of_a_rare_label_last_throughout_a_pass(rows, tmp_path, monkeypatch):
+def test_row_groups_with_a_rare_label_are_spread_over_all_pools(rows, tmp_path, monkeypatch):
     monkeypatch.setattr(sizes, "POOL_ROWS", 1000)
     monkeypatch.setattr(sizes, "OPEN_GROUPS", 20)
     is_rare = np.arange(10_000) < 4 * rows
@@ -93,18 +93,18 @@ def test_row_groups_of_a_rare_label_last_throughout_a_pass(rows, tmp_path, monke
     pools = [pool[0].frame["row"].to_numpy() for pool in source.pools(["row"], 3, rates=rates)]
     assert sorted(np.concatenate(pools)) == list(range(10_000))
     for pool in pools[:-1]:
-        own = np.bincount(pool[is_rare[pool]] // rows)
-        assert (own > 0).all(), "each of the rare row groups is in each pool"
-        assert own.sum() == pytest.approx(is_rare.mean() * len(pool), abs=15)
-    part = list(source.groups())[2:9]  # those of one of several processes
-    found = [block.positions for pool in source.pools(["row"], 3, [g for g, *_ in part], rates) for block in pool]
-    assert sorted(np.concatenate(found)) == list(range(2 * rows, 9 * rows))
+        n_rare = np.bincount(pool[is_rare[pool]] // rows)
+        assert (n_rare > 0).all(), "each row group with the rare label is in each pool"
+        assert n_rare.sum() == pytest.approx(is_rare.mean() * len(pool), abs=15)
+    part = list(source.groups())[2:9]  # the row groups of one of several processes
+    positions = [block.positions for pool in source.pools(["row"], 3, [g for g, *_ in part], rates) for block in pool]
+    assert sorted(np.concatenate(positions)) == list(range(2 * rows, 9 * rows))
     only_rare = [group for group, *_ in part[:2]]
-    found = [block.positions for pool in source.pools(["row"], 3, only_rare, rates) for block in pool]
-    assert sorted(np.concatenate(found)) == list(range(2 * rows, 4 * rows))
+    positions = [block.positions for pool in source.pools(["row"], 3, only_rare, rates) for block in pool]
+    assert sorted(np.concatenate(positions)) == list(range(2 * rows, 4 * rows))
 
 
-def test_rates_of_row_groups_leave_out_what_is_not_observed():
+def test_rates_of_row_groups_ignore_unobserved_labels():
     rates = GroupRates([0, 3, 6])
     labels = np.array([[1, 1], [0, 0], [1, 0], [1, 0], [0, 0]], dtype=np.float32)
     weights = np.array([[1, 1], [1, 0], [1, 1], [1, 0], [3, 0]], dtype=np.float32)
@@ -112,29 +112,29 @@ def test_rates_of_row_groups_leave_out_what_is_not_observed():
     np.testing.assert_allclose(rates.table(), [[2 / 3, 1 / 2], [1 / 4, 1 / 2], [3 / 7, 1 / 2]])
 
 
-def test_the_pools_of_a_file_that_is_sorted_by_label_are_alike(tmp_path, monkeypatch):
+def test_pools_of_a_file_sorted_by_label_have_similar_rates(tmp_path, monkeypatch):
     X, Y = make_frame(6000)
     order = np.lexsort((Y["conversion"], Y["click"]))
     path = write(tmp_path / "sorted.parquet", X.iloc[order], Y.iloc[order], rows=60)
     for name, value in {"POOL_ROWS": 600, "OPEN_GROUPS": 20}.items():
         monkeypatch.setattr(sizes, name, value)
-    seen = []
+    pool_rates = []
     pools = StreamFeed.pools
 
     def watched(feed, *args):
         for rows, targets in pools(feed, *args):
-            seen.append(targets.labels.mean(axis=0))
+            pool_rates.append(targets.labels.mean(axis=0))
             yield rows, targets
 
     monkeypatch.setattr(StreamFeed, "pools", watched)
     FSMDClassifier(**PARAMS).fit_dataset(path, TARGETS)
-    seen = np.array(seen[:9])  # the last one is what is left
-    np.testing.assert_allclose(seen, np.tile(Y.mean(), (9, 1)), atol=0.1)
-    dataset = Dataset.from_source(path, None, TARGETS, None)  # of which no rates are known
+    pool_rates = np.array(pool_rates[:9])  # the last pool has the remaining rows
+    np.testing.assert_allclose(pool_rates, np.tile(Y.mean(), (9, 1)), atol=0.1)
+    dataset = Dataset.from_source(path, None, TARGETS, None)  # its rates are not known
     by_chance = [pool[0].frame[TARGETS].mean() for seed in range(5) for pool in dataset.pools(seed)]
     assert np.abs(np.array(by_chance) - Y.mean().to_numpy()).max() > 0.15
 
 
-def test_all_of_them_may_be_rare():
-    rates = np.eye(12)  # a class each, which a twelfth of the rows have
+def test_all_row_groups_may_have_rare_labels():
+    rates = np.eye(12)  # each row group has its own class, with a twelfth of the rows
     assert sorted(drawn_order(12, 0, 64, rates)) == list(range(12))

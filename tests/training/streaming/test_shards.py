@@ -1,4 +1,4 @@
-"""Splitting the rows of a pass among several processes, without starting processes."""
+"""Splitting the rows of a pass among several processes, tested without starting processes."""
 
 from dataclasses import replace
 from types import SimpleNamespace
@@ -27,7 +27,7 @@ def dataset(tmp_path):
 
 
 @pytest.mark.parametrize("fraction", [0.0, 0.3])
-def test_each_row_group_goes_to_one_shard_and_these_are_alike(dataset, fraction):
+def test_each_row_group_goes_to_one_shard_and_shards_have_similar_sizes(dataset, fraction):
     dataset = replace(dataset, held=HoldOut(1000, 5, fraction))
     sizes = rows_per_group(dataset)
     assert sum(n for _, n in sizes) == dataset.held.n_training
@@ -51,7 +51,7 @@ def rows_of(numbers):
     )
 
 
-def test_pools_are_cut_anew():
+def test_pools_are_cut_into_chunks_at_the_given_rows():
     def pools():
         return iter([rows_of(range(5)), rows_of(range(5, 6)), rows_of(range(6, 12))])
 
@@ -66,12 +66,12 @@ N_ROWS = [37, 0, 11, 55]
 STARTS = np.cumsum([0, *N_ROWS])
 
 
-def of_rank(rank, n_ranks):
-    """The batches of one of several processes, of 103 rows in shards of these sizes."""
+def batches_of_rank(rank, n_ranks):
+    """The batches of one of several processes, which share 103 rows in four row groups of `N_ROWS` rows."""
 
     def shards(order, n):
         groups = {1: [range(4)], 2: [(0, 1), (2, 3)], 3: [(0, 3), (1,), (2,)]}[n]
-        return [Shard(None if n == 1 else list(own), sum(N_ROWS[g] for g in own)) for own in groups]
+        return [Shard(None if n == 1 else list(part), sum(N_ROWS[g] for g in part)) for part in groups]
 
     def pools(order, shard):
         for g in range(4) if shard.groups is None else shard.groups:
@@ -83,18 +83,18 @@ def of_rank(rank, n_ranks):
     return StreamedBatches(pools, 103, data, 10, generator, shards=shards, processes=processes, **options)
 
 
-def own_rows(batches, ranks):
-    """The rows of a step that count, in all processes."""
+def counted_rows(batches, ranks):
+    """The rows of a step that count, from all processes."""
     pairs = zip(batches, ranks, strict=True)
     return [row for ((_, numbers), *_), rank in pairs for row in numbers[: rank.n_own, 0].tolist()]
 
 
-def test_batches_of_several_processes_are_those_of_one_together():
+def test_the_joint_batches_of_several_processes_equal_those_of_one():
     for n_ranks in (1, 2, 3):
-        ranks = [of_rank(rank, n_ranks) for rank in range(n_ranks)]
+        ranks = [batches_of_rank(rank, n_ranks) for rank in range(n_ranks)]
         seen, sizes = [], []
         for batches in zip(*ranks, strict=True):
-            rows = own_rows(batches, ranks)
+            rows = counted_rows(batches, ranks)
             assert {b.n_all for b in ranks} == {len(rows)}
             assert len({b.step_seed for b in ranks}) == n_ranks
             assert all(len(labels) == (b.n_own or 2) for (_, labels, _), b in zip(batches, ranks, strict=True))
@@ -106,26 +106,26 @@ def test_batches_of_several_processes_are_those_of_one_together():
 
 
 @pytest.mark.parametrize(("before", "after"), [(2, 1), (1, 2), (3, 2), (2, 3)])
-def test_an_epoch_is_finished_by_another_number_of_processes(before, after):
+def test_an_epoch_can_be_finished_by_another_number_of_processes(before, after):
     seen = []
-    ranks = [of_rank(rank, before) for rank in range(before)]
+    ranks = [batches_of_rank(rank, before) for rank in range(before)]
     for i, batches in enumerate(zip(*ranks, strict=True)):
-        seen += own_rows(batches, ranks)
+        seen += counted_rows(batches, ranks)
         if i == 4:
             state = ranks[0].state_dict()
             break
-    ranks = [of_rank(rank, after) for rank in range(after)]
+    ranks = [batches_of_rank(rank, after) for rank in range(after)]
     for b in ranks:
         b.load_state_dict(state)
     for batches in zip(*ranks, strict=True):
-        seen += own_rows(batches, ranks)
+        seen += counted_rows(batches, ranks)
     assert sorted(seen) == list(range(103))
     assert [b.n_shards for b in ranks] == [before] * after
     assert len(list(zip(*ranks, strict=True))) == 11
     assert [b.n_shards for b in ranks] == [after] * after
 
 
-def test_rows_see_the_chunks_before_of_all_shards_and_not_themselves(tmp_path):
+def test_rates_of_rows_use_earlier_chunks_of_all_shards_without_own_labels(tmp_path):
     """Two processes get the rates of a single process that has the chunks in the order of their exchange."""
     X, Y = make_frame(800)
     path = write(tmp_path / "a.parquet", X, Y)
@@ -136,36 +136,36 @@ def test_rows_see_the_chunks_before_of_all_shards_and_not_themselves(tmp_path):
     parts = [np.arange(start, start + 100) for start in range(0, 800, 100)]
     mailbox = []
 
-    def taken(which):
+    def take(which):
         return rows.take(which), Targets(labels.labels[which], None)
 
-    class Together:
+    class FirstOfTwo:
         """The first of two processes; the messages of the other one are recorded."""
 
         rank = 0
 
-        def gather(self, told, what):
-            return [told, [mailbox.pop(0)]]
+        def gather(self, message, what):
+            return [message, [mailbox.pop(0)]]
 
     alone = SharedStatistics(statistics, None)
-    first = SharedStatistics(statistics, Together())
+    first = SharedStatistics(statistics, FirstOfTwo())
     others = SharedStatistics(statistics, None)
     for a, b in zip(parts[::2], parts[1::2], strict=True):
-        others.append_all([taken(b)])
+        others.append_all([take(b)])
         mailbox.extend(torch.from_numpy(np.concatenate(news)) for news in others.news)
-        (seen, _), *_ = first.append_all([taken(a)])
-        (expected, _), _ = alone.append_all([taken(a), taken(b)])
-        np.testing.assert_allclose(seen.numbers, expected.numbers, rtol=1e-5)
+        (found_rows, _), *_ = first.append_all([take(a)])
+        (expected, _), _ = alone.append_all([take(a), take(b)])
+        np.testing.assert_allclose(found_rows.numbers, expected.numbers, rtol=1e-5)
     changed = labels.labels.copy()
     changed[parts[0][-1]] = 1 - changed[parts[0][-1]]
     again = SharedStatistics(statistics, None)
     (one, _), *_ = again.append_all([(rows.take(parts[0]), Targets(changed[parts[0]], None))])
-    other = SharedStatistics(statistics, None).append_all([taken(parts[0])])[0][0]
-    np.testing.assert_array_equal(one.numbers, other.numbers)  # the last row's own label is told to nobody yet
+    other = SharedStatistics(statistics, None).append_all([take(parts[0])])[0][0]
+    np.testing.assert_array_equal(one.numbers, other.numbers)  # the label of the last row is not used yet
 
 
-def test_chunks_are_short_where_processes_tell_each_other_of_them():
-    alone, shared = of_rank(0, 1), of_rank(0, 2)
+def test_chunks_are_short_if_processes_exchange_them():
+    alone, shared = batches_of_rank(0, 1), batches_of_rank(0, 2)
     for batches in (alone, shared):
         list(batches)
     assert alone._steps_of_a_chunk() > len(alone)

@@ -1,4 +1,4 @@
-"""Sources of rows, and errors with the name of the file."""
+"""Sources of rows, and errors that name the file."""
 
 import os
 import zipfile
@@ -29,7 +29,7 @@ def read(source, columns=("x",)):
 
 @pytest.fixture
 def folder(tmp_path):
-    """Three files, one of them in a folder, next to other things."""
+    """Three data files, one of them in a subfolder, and other files that are no data."""
     (tmp_path / "b").mkdir()
     (tmp_path / "_temporary").mkdir()
     for i, name in enumerate(("a.parquet", "b/c.parquet", "d.parquet")):
@@ -39,7 +39,7 @@ def folder(tmp_path):
     return tmp_path
 
 
-def test_folders_globs_lists_and_urls(folder):
+def test_reads_folders_globs_lists_and_urls(folder):
     for source in (
         folder,
         str(folder),
@@ -52,16 +52,16 @@ def test_folders_globs_lists_and_urls(folder):
     assert read([folder / "d.parquet", folder / "a.parquet"])["x"].tolist() == [*range(200, 300), *range(100)]
 
 
-@pytest.mark.parametrize("where", ["", "file://"])
-def test_a_folder_that_a_glob_names_is_read_whole(where, tmp_path):
+@pytest.mark.parametrize("scheme", ["", "file://"])
+def test_a_glob_that_matches_a_folder_reads_the_whole_folder(scheme, tmp_path):
     (tmp_path / "b.parquet").mkdir()  # as Spark writes
     for name in ("a.parquet", "b.parquet/part-0.parquet"):
         pd.DataFrame({"x": [name]}).to_parquet(tmp_path / name)
-    assert read(f"{where}{tmp_path}/*.parquet")["x"].tolist() == ["a.parquet", "b.parquet/part-0.parquet"]
-    assert read(f"{where}{tmp_path}/b*")["x"].tolist() == ["b.parquet/part-0.parquet"]
+    assert read(f"{scheme}{tmp_path}/*.parquet")["x"].tolist() == ["a.parquet", "b.parquet/part-0.parquet"]
+    assert read(f"{scheme}{tmp_path}/b*")["x"].tolist() == ["b.parquet/part-0.parquet"]
 
 
-def test_a_file_system_of_fsspec(data):
+def test_reads_an_fsspec_file_system(data):
     import fsspec
 
     X, Y = data
@@ -73,7 +73,7 @@ def test_a_file_system_of_fsspec(data):
     assert model.predict_marginals(X).shape == (len(X), 2)
 
 
-def test_what_pandas_keeps_its_index_in_is_no_column(tmp_path):
+def test_the_index_column_of_pandas_is_left_out(tmp_path):
     frame = pd.DataFrame({"x": [1, 2]}, index=pd.Index([7, 8], name="row"))
     frame.to_parquet(tmp_path / "a.parquet")
     assert "row" in pq.read_schema(tmp_path / "a.parquet").names
@@ -83,7 +83,7 @@ def test_what_pandas_keeps_its_index_in_is_no_column(tmp_path):
     assert ParquetSource(tmp_path / "a.parquet").columns == ["x"]
 
 
-def test_values_and_types_survive(tmp_path):
+def test_values_and_types_are_kept(tmp_path):
     frame = pd.DataFrame(
         {
             "id": pd.array([2**60 + 1, None, 2**60 + 3], dtype="Int64"),
@@ -120,7 +120,7 @@ def test_one_giant_row_group_is_read_in_batches(tmp_path):
     assert np.concatenate([block.frame["x"] for block in pools]).tolist() == list(range(5000))
 
 
-def test_a_function_that_makes_frames(data):
+def test_accepts_a_function_that_returns_frames(data):
     X, Y = data
     whole = together(X, Y)
     calls = []
@@ -130,7 +130,7 @@ def test_a_function_that_makes_frames(data):
         return (whole[start : start + 170] for start in range(0, len(whole), 170))
 
     model = FSMDClassifier(**PARAMS).fit_dataset(make, TARGETS)
-    assert len(calls) == 3 + model.n_iter_  # the rows are counted, learned from, summed up, and trained on
+    assert len(calls) == 3 + model.n_iter_  # counting, encoding, statistics, and one pass per epoch
     assert list(model.feature_names_in_) == list(X)
     assert model.score(X, Y) > 0.6
     source = FactorySource(make)
@@ -158,7 +158,7 @@ def test_a_function_that_makes_frames(data):
         ),
     ],
 )
-def test_sources_that_cannot_be_read(source, error, message):
+def test_invalid_sources_are_refused(source, error, message):
     model = FSMDClassifier(**PARAMS)
     with pytest.raises(error, match=message):
         model.fit_dataset(source, ["click"])
@@ -166,7 +166,7 @@ def test_sources_that_cannot_be_read(source, error, message):
 
 
 def damaged(path, X, Y, how):
-    """Two files, of which the second is faulty."""
+    """Write a file with the fault `how`."""
     frame = together(X, Y)
     change = {
         "no target": lambda: frame.drop(columns="click"),
@@ -202,7 +202,7 @@ def damaged(path, X, Y, how):
         ("another class", "In .*b.parquet, rows 300 to 449 .*: Only binary .* Column 'click' of Y has 3 classes"),
     ],
 )
-def test_files_that_cannot_be_learned_from(how, message, tmp_path):
+def test_faulty_files_are_refused_and_named(how, message, tmp_path):
     X, Y = make_frame(300)
     write(tmp_path / "a.parquet", X, Y)
     damaged(tmp_path / "b.parquet", X, Y, how)
@@ -212,8 +212,8 @@ def test_files_that_cannot_be_learned_from(how, message, tmp_path):
     assert not hasattr(model, "net_")
 
 
-def test_sizes_may_differ_and_a_file_may_lack_values(tmp_path):
-    """A column without values in a file has no type there; integers with missing values are floats."""
+def test_number_types_may_differ_and_a_file_may_lack_values(tmp_path):
+    """A column without values has no type in its file, and integers with missing values are stored as floats."""
     X, Y = make_frame(300)
     write(tmp_path / "b.parquet", X, Y)
     odd = X.assign(city=None, visits=X["visits"].astype(float), price=X["price"].astype(np.float32))
@@ -235,13 +235,13 @@ def test_sizes_may_differ_and_a_file_may_lack_values(tmp_path):
         ({"columns": []}, "has no columns except"),
     ],
 )
-def test_columns_that_are_not_there(arguments, message, tmp_path, data):
+def test_invalid_column_arguments_are_refused(arguments, message, tmp_path, data):
     path = write(tmp_path / "a.parquet", *data)
     with pytest.raises(ValueError, match=message):
         FSMDClassifier(**PARAMS).fit_dataset(path, **{"targets": TARGETS} | arguments)
 
 
-def test_a_file_that_changes_between_the_passes(tmp_path, data, monkeypatch):
+def test_a_file_that_changes_between_passes_is_refused(tmp_path, data, monkeypatch):
     X, Y = data
     path = write(tmp_path / "a.parquet", X, Y)
     dataset = Dataset.from_source(path, None, TARGETS, None)
@@ -254,7 +254,7 @@ def test_a_file_that_changes_between_the_passes(tmp_path, data, monkeypatch):
         next(dataset.blocks())
 
 
-def test_a_function_that_makes_other_rows_in_a_later_pass(data):
+def test_a_function_that_returns_other_rows_in_a_later_pass_is_refused(data):
     whole, calls = together(*data), []
 
     def make():
@@ -265,39 +265,39 @@ def test_a_function_that_makes_other_rows_in_a_later_pass(data):
         FSMDClassifier(**PARAMS).fit_dataset(make, TARGETS)
 
 
-def test_left_overs_of_a_job_that_writes_are_no_data_wherever_they_are(folder):
+def test_temporary_files_are_ignored_unless_they_are_named(folder):
     for name in ("_half.parquet", ".tmp.parquet", "b/_c.parquet"):
         (folder / name).write_bytes(b"half of it")
     for source in (folder, f"{folder}/**/*.parquet", f"file://{folder}", f"file://{folder}/**/*.parquet"):
         assert ParquetSource(source).n_rows == 300
     (folder / "a.parquet").rename(folder / "_a.parquet")
     for named in (folder / "_a.parquet", f"{folder}/_a*.parquet", f"file://{folder}/_a*"):
-        assert ParquetSource(named).n_rows == 100  # which is meant, by its name
+        assert ParquetSource(named).n_rows == 100  # a pattern that names it selects it
 
 
-def test_names_may_come_in_any_collection(tmp_path, data):
+def test_column_names_may_be_a_list_tuple_or_index(tmp_path, data):
     X, Y = data
     path = write(tmp_path / "a.parquet", X.assign(w=2.0, v=1.0), Y)
-    found = []
+    predictions = []
     for kind in (list, tuple, pd.Index):
         weights = kind(["w", "v"])
         model = FSMDClassifier(**PARAMS).fit_dataset(path, kind(TARGETS), sample_weight=weights, columns=kind([*X]))
-        found.append(model.predict_marginals(X))
-    np.testing.assert_array_equal(found[0], found[1])
-    np.testing.assert_array_equal(found[0], found[2])
+        predictions.append(model.predict_marginals(X))
+    np.testing.assert_array_equal(predictions[0], predictions[1])
+    np.testing.assert_array_equal(predictions[0], predictions[2])
     assert FSMDClassifier(**PARAMS).fit_dataset(path, TARGETS, columns="user").n_features_in_ == 1
 
 
 @pytest.mark.parametrize("parameter", ["targets", "sample_weight", "columns"])
 @pytest.mark.parametrize("kind", [set, dict.fromkeys])
-def test_names_without_an_order_are_refused(parameter, kind, tmp_path, data):
+def test_column_names_without_an_order_are_refused(parameter, kind, tmp_path, data):
     path = write(tmp_path / "a.parquet", *data)
     given = {"targets": TARGETS} | {parameter: kind(["user", "city"])}
     with pytest.raises(TypeError, match=f"`{parameter}` must be a name or a list of names, whose order counts"):
         FSMDClassifier(**PARAMS).fit_dataset(path, **given)
 
 
-def test_a_name_may_be_a_number():
+def test_a_column_name_may_be_a_number():
     table = pd.DataFrame(np.random.default_rng(0).normal(size=(400, 3))).assign(w=1.0).rename(columns={"w": 4})
     table[3] = np.arange(400) % 2
     model = FSMDClassifier(**PARAMS).fit_dataset(lambda: iter([table]), 3, sample_weight=4, columns=[0, 1, 2])
@@ -306,7 +306,7 @@ def test_a_name_may_be_a_number():
         FSMDClassifier(**PARAMS).fit_dataset(lambda: iter([table]), 3, sample_weight=5)
 
 
-def test_errors_of_later_blocks_say_where_they_begin(tmp_path, monkeypatch):
+def test_errors_name_the_first_row_of_their_block(tmp_path, monkeypatch):
     monkeypatch.setattr(sizes, "BLOCK_ROWS", 100)
     table = pd.DataFrame({"price": np.arange(400.0), "click": np.arange(400) % 2})
     table.loc[350, "price"] = np.inf
@@ -314,8 +314,8 @@ def test_errors_of_later_blocks_say_where_they_begin(tmp_path, monkeypatch):
         FSMDClassifier(**PARAMS).fit_dataset(lambda: (table[i : i + 100] for i in range(0, 400, 100)), ["click"])
 
 
-def test_decimals_are_numbers_whichever_table_comes_first():
-    """Mixed with a category they are refused, whichever table comes first."""
+def test_decimals_mixed_with_categories_are_refused_in_any_order():
+    """Decimals count as numbers, whichever table comes first."""
     whole = np.arange(400) % 7
     first = pd.DataFrame({"x": pd.Series([Decimal(int(i)) for i in whole], dtype=object), "click": np.arange(400) % 2})
     second = first.assign(x=pd.Series(whole).astype("category"))
@@ -324,8 +324,8 @@ def test_decimals_are_numbers_whichever_table_comes_first():
             FSMDClassifier(**PARAMS).fit_dataset(lambda tables=tables: iter(tables), ["click"])
 
 
-def of_kinds(first, second):
-    """Two tables of one log, whose column "visits" is of these dtypes."""
+def tables_of_dtypes(first, second):
+    """Two tables of one log, whose column "visits" has these dtypes."""
     X, Y = make_frame(300)
     whole = X.assign(visits=np.arange(300) % 7)
     return [together(whole.astype({"visits": kind}), Y) for kind in (first, second)]
@@ -333,8 +333,8 @@ def of_kinds(first, second):
 
 @pytest.mark.parametrize("on_error", ["raise", "skip"])
 @pytest.mark.parametrize("first", ["category", "int64"])
-def test_whole_numbers_are_a_category_in_all_files_or_in_none(first, on_error, tmp_path):
-    tables = of_kinds(first, {"category": "int64", "int64": "category"}[first])
+def test_integers_must_be_categorical_in_all_files_or_in_none(first, on_error, tmp_path):
+    tables = tables_of_dtypes(first, {"category": "int64", "int64": "category"}[first])
     for name, table in zip("ab", tables, strict=True):
         table.to_parquet(tmp_path / f"{name}.parquet")
     files = ("a", "b") if first == "category" else ("b", "a")
@@ -345,15 +345,15 @@ def test_whole_numbers_are_a_category_in_all_files_or_in_none(first, on_error, t
         with pytest.raises(ValueError, match="Column 'visits' holds numbers in some tables of the data set"):
             FSMDClassifier(**PARAMS).fit_dataset(lambda: iter(tables), TARGETS, columns=columns)
     for source in (tmp_path, lambda: iter(tables)):
-        FSMDClassifier(**PARAMS).fit_dataset(source, TARGETS, columns=["user", "price"])  # which leaves it out
-        named = [*tables[0].columns[:0], "user", "city", "visits"]
-        model = FSMDClassifier(**PARAMS, categorical_features=named).fit_dataset(source, TARGETS)
+        FSMDClassifier(**PARAMS).fit_dataset(source, TARGETS, columns=["user", "price"])  # without the column "visits"
+        categorical = [*tables[0].columns[:0], "user", "city", "visits"]
+        model = FSMDClassifier(**PARAMS, categorical_features=categorical).fit_dataset(source, TARGETS)
         assert "visits" in [column.name for column in model._encoder.main.categories.values()]
 
 
 @pytest.mark.parametrize("missing", [None, np.nan])
-def test_a_column_that_a_table_lacks_may_be_of_any_kind(missing, tmp_path):
-    table, numbers = of_kinds("category", "int64")
+def test_a_column_without_values_in_one_table_may_have_any_type(missing, tmp_path):
+    table, numbers = tables_of_dtypes("category", "int64")
     lacking = table.assign(visits=missing)
     for tables in ([table, lacking], [lacking, table]):
         for name, one in zip("ab", tables, strict=True):
@@ -368,23 +368,23 @@ def test_a_column_that_a_table_lacks_may_be_of_any_kind(missing, tmp_path):
 
 @pytest.mark.parametrize("missing", [None, np.nan])
 @pytest.mark.parametrize("kind", ["lists", "vectors", "categories"])
-def test_what_the_first_table_lacks_the_others_tell(kind, missing):
+def test_later_tables_set_the_kind_of_a_column_that_is_missing_in_the_first(kind, missing):
     X, Y = make_frame(400)
     number = np.arange(400) % 7
-    of_kind = {
+    values_by_kind = {
         "lists": [[f"v{i}"] for i in number],
         "vectors": [[float(i), 0.5] for i in number],
         "categories": [f"v{i}" for i in number],
     }
-    frame = together(X, Y).assign(more=pd.Series(of_kind[kind], dtype=object))
+    frame = together(X, Y).assign(more=pd.Series(values_by_kind[kind], dtype=object))
     tables = [frame[:200].assign(more=missing), frame[200:]]
     encoder = FSMDClassifier(**PARAMS).fit_dataset(lambda: iter(tables), TARGETS)._encoder.main
     position = X.shape[1]
-    assert [name for name in of_kind if position in getattr(encoder, name)] == [kind]
+    assert [name for name in values_by_kind if position in getattr(encoder, name)] == [kind]
 
 
 @pytest.mark.parametrize("in_lists", [False, True])
-def test_strings_that_no_file_can_hold_are_those_of_a_table(in_lists):
+def test_strings_that_files_cannot_store_are_accepted_as_in_a_table(in_lists):
     X, Y = make_frame(400)
     strings = [["\ud83d", f"v{i % 7}"] if in_lists else f"\ud83d{i % 7}" for i in range(400)]
     frame = X.assign(more=pd.Series(strings, dtype=object))
@@ -393,31 +393,31 @@ def test_strings_that_no_file_can_hold_are_those_of_a_table(in_lists):
     assert FSMDClassifier(**PARAMS).fit(frame, Y).predict_marginals(frame[:3]).shape == (3, 2)
 
 
-def test_selectors_are_given_the_first_rows():
+def test_column_selectors_receive_the_first_rows():
     X, Y = make_frame(400)
     frame = together(X, Y).assign(more=pd.Series([f"v{i}" for i in range(400)], dtype=object))
-    given = []
+    received = []
 
     def selector(rows):
-        given.append(rows.copy())
+        received.append(rows.copy())
         return ["user", "city", "more"]
 
     tables = [frame[:300], frame[300:]]
     FSMDClassifier(**PARAMS, categorical_features=selector).fit_dataset(lambda: iter(tables), TARGETS)
-    assert len(given[0]) > 100
-    pd.testing.assert_frame_equal(given[0], frame[given[0].columns][: len(given[0])])
+    assert len(received[0]) > 100
+    pd.testing.assert_frame_equal(received[0], frame[received[0].columns][: len(received[0])])
 
 
-def test_what_a_table_tells_is_kept_without_the_table():
+def test_example_values_do_not_keep_their_table_in_memory():
     frame = pd.DataFrame(np.random.rand(1000, 3), columns=[*"abc"])
     for values in FactorySource(lambda: iter([frame])).examples.values():
         kept = values.to_numpy()
         assert (kept if kept.base is None else kept.base).size <= 100
 
 
-def test_a_file_that_is_left_out_does_not_say_what_a_column_is(tmp_path):
+def test_a_skipped_file_does_not_set_the_type_of_a_column(tmp_path):
     X, Y = make_frame(600)
-    ids = np.where(np.arange(600) % 2, 2.0**60, 1.5)  # no categories, for they are not exact
+    ids = np.where(np.arange(600) % 2, 2.0**60, 1.5)  # such floats are no categories, since they are not exact
     for name, rows in (("a", slice(0, 200)), ("b", slice(200, 400))):
         write(tmp_path / f"{name}.parquet", X[rows].assign(ids=ids[rows]), Y[rows])
     bad = X[400:].assign(ids=pd.Categorical(np.arange(200.0) % 3))
@@ -426,7 +426,7 @@ def test_a_file_that_is_left_out_does_not_say_what_a_column_is(tmp_path):
         FSMDClassifier(**PARAMS).fit_dataset(tmp_path, TARGETS, on_error="skip")
 
 
-def test_no_memory_is_no_fault_of_the_data(monkeypatch):
+def test_a_memory_error_is_not_reported_as_invalid_data(monkeypatch):
     def factorize(column):
         raise MemoryError
 
@@ -437,7 +437,7 @@ def test_no_memory_is_no_fault_of_the_data(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("pattern", "path", "found"),
+    ("pattern", "path", "expected"),
     [
         ("*.parquet", "a.parquet", True),
         ("*.parquet", "a.parquet/part-0.parquet", True),
@@ -449,19 +449,19 @@ def test_no_memory_is_no_fault_of_the_data(monkeypatch):
         ("a/**/b/**/c.parquet", "a/b/x/c.parquet", True),
     ],
 )
-def test_whether_a_source_would_find_a_file(pattern, path, found, tmp_path):
+def test_is_of_agrees_with_the_files_that_a_glob_finds(pattern, path, expected, tmp_path):
     target = tmp_path / path
-    assert is_of(target, str(tmp_path / pattern), []) == found
+    assert is_of(target, str(tmp_path / pattern), []) == expected
     target.parent.mkdir(parents=True, exist_ok=True)
     pd.DataFrame({"x": [1]}).to_parquet(target)
     try:
         names = [file.name for file in find_files(str(tmp_path / pattern))]
     except FileNotFoundError:
         names = []
-    assert (str(target) in names) == found
+    assert (str(target) in names) == expected
 
 
-def test_a_column_of_none_in_the_first_table_is_what_it_is_in_the_others():
+def test_a_column_of_none_in_the_first_table_takes_its_type_from_the_others():
     X, Y = make_frame(400)
     frame = together(X, Y)
     tables = [frame[:200].assign(price=None), frame[200:]]
@@ -470,13 +470,13 @@ def test_a_column_of_none_in_the_first_table_is_what_it_is_in_the_others():
     assert tables[0]["price"].dtype == object
 
 
-def test_a_function_that_makes_two_columns_of_one_name():
+def test_duplicate_column_names_are_refused():
     frame = pd.DataFrame([[1, 2]], columns=["a", "a"])
     with pytest.raises(ValueError, match="Table 0 of the data set has more than one column named 'a'"):
         FSMDClassifier().fit_dataset(lambda: [frame], "a")
 
 
-def test_folders_that_are_links_are_read(tmp_path):
+def test_linked_folders_are_read(tmp_path):
     for name in ("log/day1/x", "elsewhere/y"):
         (tmp_path / name).parent.mkdir(parents=True)
         pd.DataFrame({"x": [name]}).to_parquet(tmp_path / f"{name}.parquet")
@@ -486,7 +486,7 @@ def test_folders_that_are_links_are_read(tmp_path):
         assert read(source)["x"].tolist() == ["log/day1/x", "elsewhere/y"]
 
 
-def test_a_folder_and_a_glob_have_one_order(tmp_path):
+def test_a_folder_and_a_glob_have_the_same_order(tmp_path):
     for name in ("d/d/x", "d/d-1"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         pd.DataFrame({"x": [name]}).to_parquet(tmp_path / f"{name}.parquet")
@@ -511,7 +511,7 @@ def test_a_file_that_is_found_twice_is_refused(how, folder):
         ParquetSource(twice[how])
 
 
-def test_files_that_validate_and_train_are_warned_of(tmp_path, data):
+def test_warns_of_files_for_both_training_and_validation(tmp_path, data):
     X, Y = data
     paths = [write(tmp_path / f"{i}.parquet", X[600 * i : 600 * i + 600], Y[600 * i : 600 * i + 600]) for i in (0, 1)]
     with pytest.warns(UserWarning, match="1.parquet of `validation` is in `source` too"):
@@ -519,22 +519,22 @@ def test_files_that_validate_and_train_are_warned_of(tmp_path, data):
     FSMDClassifier(**PARAMS).fit_dataset(paths[0], TARGETS, validation=paths[1])  # a warning would be an error
 
 
-def test_a_target_is_no_weight(tmp_path, data):
+def test_a_target_as_sample_weight_is_refused(tmp_path, data):
     path = write(tmp_path / "log.parquet", *data)
     with pytest.raises(ValueError, match="Column 'click' is one of `targets`, and `sample_weight` too"):
         FSMDClassifier(**PARAMS).fit_dataset(path, TARGETS, sample_weight="click")
 
 
 @pytest.mark.parametrize("swapped", [False, True])
-def test_numbers_beside_objects_are_refused_in_whatever_order(swapped):
+def test_numbers_mixed_with_objects_are_refused_in_any_order(swapped):
     numbers = pd.DataFrame({"u": np.arange(200) % 9, "click": np.arange(200) % 2})
     tables = [numbers, numbers.astype({"u": object})]
     with pytest.raises(ValueError, match="Column 'u' holds numbers in some tables of the data set, and categories"):
         FSMDClassifier(**PARAMS).fit_dataset(lambda: iter(tables[::-1] if swapped else tables), ["click"])
 
 
-def test_lists_of_dictionaries_in_several_row_groups(tmp_path, data):
-    """Like lists of categories written by polars; pyarrow cannot join those of several groups."""
+def test_dictionary_encoded_lists_in_several_row_groups(tmp_path, data):
+    """Polars writes lists of categories this way; pyarrow cannot join them across row groups."""
     X, Y = data
     tags = [[f"t{i % 5}", f"t{i % 3}"] for i in range(len(X))]
     kind = pa.list_(pa.dictionary(pa.int32(), pa.string()))
@@ -549,7 +549,7 @@ def test_lists_of_dictionaries_in_several_row_groups(tmp_path, data):
     np.testing.assert_allclose(scores["p_click"], models[0].predict_marginals(X)[:, 0], rtol=1e-5)
 
 
-def test_a_link_to_nothing_is_not_left_out(tmp_path):
+def test_a_broken_link_is_an_error(tmp_path):
     table = pd.DataFrame({"p": np.arange(10.0), "y": [0, 1] * 5})
     table.to_parquet(tmp_path / "day1.parquet")
     (tmp_path / "day2.parquet").symlink_to(tmp_path / "nowhere" / "day2.parquet")
@@ -557,7 +557,7 @@ def test_a_link_to_nothing_is_not_left_out(tmp_path):
         FSMDClassifier(max_epochs=1).fit_dataset(str(tmp_path), ["y"])
 
 
-def test_a_folder_that_cannot_be_read_is_not_left_out(tmp_path, monkeypatch):
+def test_a_folder_without_read_permission_is_an_error(tmp_path, monkeypatch):
     for day in ("day1", "day2"):
         (tmp_path / day).mkdir()
         pd.DataFrame({"p": np.arange(10.0), "y": [0, 1] * 5}).to_parquet(tmp_path / day / "a.parquet")
@@ -573,7 +573,7 @@ def test_a_folder_that_cannot_be_read_is_not_left_out(tmp_path, monkeypatch):
         FSMDClassifier(max_epochs=1).fit_dataset(str(tmp_path), ["y"])
 
 
-def test_a_file_whose_notes_of_pandas_are_damaged_is_named(tmp_path):
+def test_a_file_with_damaged_pandas_metadata_is_refused_and_named(tmp_path):
     path = tmp_path / "day.parquet"
     table = pa.table({"u": list("abcd") * 5, "y": [0, 1] * 10})
     pq.write_table(table.replace_schema_metadata({b"pandas": b"{"}), path)
@@ -581,16 +581,18 @@ def test_a_file_whose_notes_of_pandas_are_damaged_is_named(tmp_path):
         FSMDClassifier(max_epochs=1).fit_dataset(str(path), ["y"])
 
 
-@pytest.mark.parametrize("named", ["all", np.array([True, True]), ["u", "p"]], ids=["all", "a mask", "names"])
-def test_where_categories_are_named_dtypes_may_differ(named):
+@pytest.mark.parametrize(
+    "categorical_features", ["all", np.array([True, True]), ["u", "p"]], ids=["all", "mask", "names"]
+)
+def test_dtypes_may_differ_if_categorical_features_are_given(categorical_features):
     table = pd.DataFrame({"u": np.arange(300) % 20, "p": np.arange(300) % 5, "y": [0, 1] * 150})
     first, second = table[:150].astype({"u": "category"}), table[150:]
-    model = FSMDClassifier(categorical_features=named, max_epochs=1)
+    model = FSMDClassifier(categorical_features=categorical_features, max_epochs=1)
     model.fit_dataset(lambda: iter([first, second]), ["y"])
     assert [len(column.values) for column in model._encoder.main.categories.values()] == [20, 5]
 
 
-def test_archives_that_hold_a_file_of_one_name_are_two_files(tmp_path):
+def test_files_with_the_same_name_in_two_archives_are_different(tmp_path):
     paths = []
     for i in range(2):
         pd.DataFrame({"x": np.arange(10.0) + i, "y": [0, 1] * 5}).to_parquet(tmp_path / "log.parquet")
@@ -602,7 +604,7 @@ def test_archives_that_hold_a_file_of_one_name_are_two_files(tmp_path):
         ParquetSource([paths[0], paths[0]])
 
 
-def test_an_error_names_the_table_among_all_that_were_made():
+def test_an_error_counts_all_tables_including_empty_ones():
     table = pd.DataFrame({"p": np.arange(300.0), "y": [0, 1] * 150})
 
     def tables():

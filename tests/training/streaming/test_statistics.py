@@ -1,4 +1,4 @@
-"""Statistics of the targets over a stream: sums of all rows, and rates of the rows before each row."""
+"""Target statistics of streamed rows: sums over all rows, and rates of the rows before each row."""
 
 import shutil
 
@@ -25,7 +25,7 @@ KEYS = [(0,), (0, 1)]
 
 @pytest.fixture
 def rows():
-    """Codes of two categories, and targets with weights; some labels are missing."""
+    """Codes of two categorical features, and targets with weights; some labels are masked."""
     random = np.random.RandomState(0)
     n = 4000
     X = pd.DataFrame({"user": random.zipf(1.5, n) % 60, "tab": random.choice(list("abcd"), n)}).astype("category")
@@ -46,7 +46,7 @@ def blocks_of(codes, targets, size):
         )
 
 
-def test_sums_and_rates_are_those_of_the_table(rows, monkeypatch):
+def test_sums_and_rates_equal_those_of_a_table_in_memory(rows, monkeypatch):
     monkeypatch.setattr(streamed_statistics, "MANY_PAIRS", 100)
     encoder, codes, targets = rows
     whole = TargetStatistics(KEYS, (None, 0))
@@ -64,12 +64,12 @@ def test_sums_and_rates_are_those_of_the_table(rows, monkeypatch):
     streamed.center, streamed.scale, streamed.low, streamed.high = whole.center, whole.scale, whole.low, whole.high
     streamed._tabulate()
     running = RunningStatistics(streamed)
-    seen = np.concatenate([running.append(*block).numbers for block in blocks_of(codes, targets, 250)])
-    np.testing.assert_allclose(seen, expected, atol=1e-5)
+    found_rates = np.concatenate([running.append(*block).numbers for block in blocks_of(codes, targets, 250)])
+    np.testing.assert_allclose(found_rates, expected, atol=1e-5)
 
 
-@pytest.mark.parametrize(("share", "center"), [(1.0, 0.02), (0.1, 0.06)], ids=["all labels", "a tenth of them"])
-def test_what_a_row_would_see_at_random_has_the_spread_of_a_random_order(share, center, rows):
+@pytest.mark.parametrize(("share", "center"), [(1.0, 0.02), (0.1, 0.06)], ids=["all labels", "a tenth of the labels"])
+def test_random_draws_of_rates_have_the_moments_of_a_random_order(share, center, rows):
     encoder, codes, targets = rows
     is_known = np.random.RandomState(1).uniform(size=targets.labels.shape) < share
     targets = Targets(targets.labels * is_known, (is_known / is_known.mean(axis=0)).astype(np.float32))
@@ -81,14 +81,15 @@ def test_what_a_row_would_see_at_random_has_the_spread_of_a_random_order(share, 
         sums.finish(np.ones(2), more=False)
         draw_scale(drawn, codes, targets, np.random.RandomState(seed))
     centers, scales = (
-        [np.mean([getattr(one, name) for one in of], axis=0) for of in (draws, orders)] for name in ("center", "scale")
+        [np.mean([getattr(one, name) for one in statistics_list], axis=0) for statistics_list in (draws, orders)]
+        for name in ("center", "scale")
     )
     np.testing.assert_allclose(*centers, atol=center)
     np.testing.assert_allclose(*scales, rtol=0.05, atol=2e-3)
 
 
-def noise(n, seed):
-    """Ids that are pure noise, each in a few rows, and one number with a little information."""
+def noise_rows(n, seed):
+    """Ids that are pure noise, each in a few rows, and one number with some information."""
     random = np.random.RandomState(seed)
     X = pd.DataFrame({"user": random.randint(n // 5, size=n), "price": random.normal(size=n)})
     y = (random.uniform(size=n) < 1 / (1 + np.exp(-X["price"]))).astype(int)
@@ -96,23 +97,23 @@ def noise(n, seed):
 
 
 def test_ids_of_pure_noise_do_not_leak(tmp_path):
-    X, Y = noise(5000, 0)
-    new, y_new = noise(5000, 1)
+    X, Y = noise_rows(5000, 0)
+    new, y_new = noise_rows(5000, 1)
     path = write(tmp_path / "a.parquet", X.sort_values("user"), Y.loc[X.sort_values("user").index], rows=500)
     auc = {"ordered": [], None: []}
-    for statistics, found in auc.items():
-        for seed in range(5):  # whose fits are up to 0.01 apart
+    for statistics, aucs in auc.items():
+        for seed in range(5):  # the AUC of two seeds differs by up to 0.01
             params = PARAMS | {"target_statistics": statistics, "max_epochs": 3, "random_state": seed}
             model = FSClassifier(**params, early_stopping=False).fit_dataset(path, ["click"])
-            found.append(roc_auc_score(y_new, model.predict_marginals(new)))
+            aucs.append(roc_auc_score(y_new, model.predict_marginals(new)))
             assert statistics is None or model._encoder.statistics.keys == [(0,)]
     assert np.mean(auc["ordered"]) > np.mean(auc[None]) - 0.01
-    assert min(auc["ordered"]) > 0.70  # the best there is has about 0.74
+    assert min(auc["ordered"]) > 0.70  # the best possible AUC is about 0.74
 
 
-@pytest.mark.parametrize("more", [{}, {"warm_start": True, "new_categories": "grow"}], ids=["anew", "warm start"])
-def test_rows_that_are_set_aside_count_after_training(more, tmp_path):
-    """As in a table in memory."""
+@pytest.mark.parametrize("more", [{}, {"warm_start": True, "new_categories": "grow"}], ids=["new fit", "warm start"])
+def test_statistics_include_the_validation_rows_after_training(more, tmp_path):
+    """The sums are those of a fit on a table in memory."""
     random = np.random.RandomState(0)
     user, tab = random.randint(40, size=3000), random.choice(list("abc"), 3000)
     click = (random.uniform(size=3000) < 0.2 + 0.6 * (user % 2)).astype(int)
