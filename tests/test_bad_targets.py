@@ -288,9 +288,7 @@ def test_bad_sample_weights_are_refused(case, way, fitted):
 
 def test_weights_too_small_for_float32_are_scaled(fitted):
     tiny = fit(fitted.X, fitted.Y, np.where(ONE_OTHER, 3e-60, 1e-60)).predict_marginals(fitted.X)
-    np.testing.assert_array_equal(
-        scaled, fit(fitted.X, fitted.Y, np.where(ONE_OTHER, 3, 1)).predict_marginals(fitted.X)
-    )
+    np.testing.assert_array_equal(tiny, fit(fitted.X, fitted.Y, np.where(ONE_OTHER, 3, 1)).predict_marginals(fitted.X))
 
 
 # ------------------------------------------------------------------------------------------ fitted and unfitted models
