@@ -514,8 +514,8 @@ def test_a_warm_start_recomputes_the_sums_and_keeps_the_scaling():
     X, Y = table()
     model = FSMDClassifier(**SMALL, **ALL_ROWS, warm_start=True).fit(X, Y)
     previous, scale = model._encoder, statistics_of(model).center.copy()
-    changed = Y.assign(conversion=np.where(np.arange(len(Y)) < 60, Y["click"], Y["conversion"]))  # a few labels
-    assert (changed != Y).any(axis=None)
+    changed = Y.copy()
+    changed.loc[((Y["click"] == 1) & (Y["conversion"] == 0)).idxmax(), "conversion"] = 1
     model.fit(X, changed)
     recomputed = FSMDClassifier(**SMALL, **ALL_ROWS).fit(X, changed)
     for a, b in zip(statistics_of(model).sums, statistics_of(recomputed).sums, strict=True):
