@@ -513,15 +513,15 @@ def test_partial_fit_adds_up_and_repeated_rows_do_not_see_themselves():
 def test_a_warm_start_recomputes_the_sums_and_keeps_the_scaling():
     X, Y = table()
     model = FSMDClassifier(**SMALL, **ALL_ROWS, warm_start=True).fit(X, Y)
-    previous, scale = model._encoder, statistics_of(model).center.copy()
-    changed = Y.copy()
-    changed.loc[((Y["click"] == 1) & (Y["conversion"] == 0)).idxmax(), "conversion"] = 1
+    previous, center = model._encoder, statistics_of(model).center.copy()
+    model.fit(X, Y)
+    assert model._encoder is not previous  # so that a failed fit keeps the previous model
+    np.testing.assert_array_equal(statistics_of(model).center, center)  # the network was trained with this scaling
+    changed = Y.assign(conversion=Y["click"])
     model.fit(X, changed)
     recomputed = FSMDClassifier(**SMALL, **ALL_ROWS).fit(X, changed)
     for a, b in zip(statistics_of(model).sums, statistics_of(recomputed).sums, strict=True):
         np.testing.assert_allclose(a, b)
-    np.testing.assert_array_equal(statistics_of(model).center, scale)  # the network was trained with this scaling
-    assert model._encoder is not previous  # so that a failed fit keeps the previous model
 
 
 def test_masked_labels_are_not_counted():
