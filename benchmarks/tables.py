@@ -36,8 +36,8 @@ def measure(n_rows, way):
     from sklearn_fsmd import FSMDClassifier
     from sklearn_fsmd.execution import way_to_train
     from sklearn_fsmd.network import Columns, build_network, set_execution
-    from sklearn_fsmd.training import BatchIterator, TensorData, making
-    from sklearn_fsmd.training.remembered import spec_of
+    from sklearn_fsmd.training import BatchIterator, TensorData, construction
+    from sklearn_fsmd.training.spec import spec_of
 
     torch.set_num_threads(1)
     random = np.random.default_rng(0)
@@ -50,7 +50,7 @@ def measure(n_rows, way):
     before = resident()
     p = FSMDClassifier(embedding_dim=DIM, **NET, **WAYS[way])
     network = build_network(p, Columns(sizes, 0), 2)
-    net = making.wrap(p, network, "cpu", spec_of(p))
+    net = construction.wrap(p, network, "cpu", spec_of(p))
     batches = BatchIterator(
         data,
         BATCH,

@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 
 from sklearn_fsmd.compose import apply_steps, fitted_model, split_pipeline
-from sklearn_fsmd.encoding import as_pandas, twice_in
+from sklearn_fsmd.encoding.columns import twice_in
 from sklearn_fsmd.encoding.sources import LeftOut, batches_of, columns_of, located
+from sklearn_fsmd.encoding.table import as_pandas
 from sklearn_fsmd.estimators import MultiTaskClassifier
 from sklearn_fsmd.metrics import check_count
 from sklearn_fsmd.parameters import warn

@@ -37,7 +37,7 @@ def without_level(monkeypatch):
 @pytest.fixture(autouse=True)
 def _average_by_rows(monkeypatch):
     """Average the weights of tables with sparse gradients by rows, as for large tables, which is the harder case."""
-    from sklearn_fsmd.training import weight_average
+    from sklearn_fsmd.training.optimizers import weight_average
 
     monkeypatch.setattr(weight_average, "SMALL_TABLE", 0)
 

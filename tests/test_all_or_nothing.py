@@ -15,7 +15,7 @@ from torch import nn
 import sklearn_fsmd
 from sklearn_fsmd import DenoisingEmbedder, FSMDClassifier, MultiTaskClassifier
 from sklearn_fsmd.encoding.input_encoder import InputEncoder
-from sklearn_fsmd.encoding.table_encoder import FeatureEncoder
+from sklearn_fsmd.encoding.table.encoder import FeatureEncoder
 from sklearn_fsmd.estimators import embedder as embedder_module
 from sklearn_fsmd.inference.predictor import Predictor
 from tests.conftest import SMALL, make_frame

@@ -11,7 +11,7 @@ import pytest
 from scipy import sparse
 
 from sklearn_fsmd import FSMDClassifier
-from sklearn_fsmd.encoding.table_encoder import BLOCK, FeatureEncoder
+from sklearn_fsmd.encoding.table.encoder import BLOCK, FeatureEncoder
 from tests.cases import (
     DAY,
     INF,

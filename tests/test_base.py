@@ -35,10 +35,10 @@ from sklearn_fsmd import (
     SingleTaskClassifier,
 )
 from sklearn_fsmd.compose import OutputView
-from sklearn_fsmd.encoding import FeatureEncoder
+from sklearn_fsmd.encoding.table import FeatureEncoder
 from sklearn_fsmd.parameters.machine import device
 from sklearn_fsmd.training import Net, net_options
-from sklearn_fsmd.training import large_tables as tables
+from sklearn_fsmd.training.optimizers import large_tables as tables
 from tests.conftest import SMALL, make_frame, supported
 
 NAN = float("nan")
@@ -265,8 +265,8 @@ def test_early_stopping_keeps_the_best_weights():
 
 
 def test_the_validation_split_is_stratified_by_all_targets_jointly():
-    from sklearn_fsmd.encoding import Encoded
-    from sklearn_fsmd.encoding.targets import Targets
+    from sklearn_fsmd.encoding.table import Encoded
+    from sklearn_fsmd.encoding.targets.encoder import Targets
     from sklearn_fsmd.training import validation_rows as validation
 
     random = np.random.RandomState(0)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from sklearn_fsmd.encoding.by_value import ByValue, order_of
+from sklearn_fsmd.encoding.statistics.by_value import ByValue, order_of
 
 
 @pytest.mark.parametrize("largest", [0, 1, 200, 2**16 - 1, 2**16, 10**6, 2**32 - 1, 2**32, 2**62])

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pytest
 import torch
 
-from sklearn_fsmd.encoding.canonical import canonical, factorize, kind_of
+from sklearn_fsmd.encoding.columns.canonical import canonical, factorize, kind_of
 
 NAN = float("nan")
 

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pytest
 
 from sklearn_fsmd import MultiTaskClassifier
-from sklearn_fsmd.encoding import CategoryColumn, NumericColumn
+from sklearn_fsmd.encoding.columns import CategoryColumn, NumericColumn
 from sklearn_fsmd.encoding.input_encoder import InputEncoder
 from tests.conftest import make_frame
 

@@ -6,8 +6,8 @@ import torch
 from torch.profiler import ProfilerActivity, profile
 
 from sklearn_fsmd import FSMDClassifier, PLEClassifier
-from sklearn_fsmd.encoding import validation
-from sklearn_fsmd.encoding.table_encoder import FeatureEncoder
+from sklearn_fsmd.encoding.table import validation
+from sklearn_fsmd.encoding.table.encoder import FeatureEncoder
 from sklearn_fsmd.execution.choice import VARIABLE
 from sklearn_fsmd.training import BatchIterator, Net, TensorData
 from tests.conftest import SMALL

@@ -20,7 +20,7 @@ from skorch.callbacks import Callback
 
 from sklearn_fsmd import BaseMTL, FSMDClassifier, MMoEClassifier, SingleTaskClassifier
 from sklearn_fsmd.datasets import make_funnel
-from sklearn_fsmd.encoding.single_rows import FEW_ROWS
+from sklearn_fsmd.encoding.table.single_rows import FEW_ROWS
 from sklearn_fsmd.inference.predictor import CPU_CHUNK
 from tests.conftest import SMALL, make_frame
 

@@ -9,8 +9,8 @@ from sklearn.compose import ColumnTransformer
 from sklearn.preprocessing import OrdinalEncoder
 
 from sklearn_fsmd import FSMDClassifier
-from sklearn_fsmd.encoding.column_selection import categorical_mask
-from sklearn_fsmd.encoding.table_encoder import FeatureEncoder
+from sklearn_fsmd.encoding.columns.selection import categorical_mask
+from sklearn_fsmd.encoding.table.encoder import FeatureEncoder
 from sklearn_fsmd.training import feed
 from sklearn_fsmd.training.batches import BatchIterator, TensorData
 from tests.conftest import SMALL

@@ -10,7 +10,7 @@ from skorch.callbacks import Callback, Freezer
 
 from sklearn_fsmd import FSMDClassifier
 from sklearn_fsmd.datasets import make_funnel
-from sklearn_fsmd.training import making
+from sklearn_fsmd.training import construction
 from tests.conftest import SMALL
 
 X, Y = make_funnel(3000, random_state=0, return_X_y=True)
@@ -139,7 +139,7 @@ def test_continuing_on_another_device_is_refused(monkeypatch):
     with pytest.raises(ValueError, match="nonsense"):
         model.set_params(device="nonsense").partial_fit(X[:500], Y[:500])
     with monkeypatch.context() as patch:
-        patch.setattr(making, "resolve_device", lambda device: "cuda:0")  # as on a machine with a GPU
+        patch.setattr(construction, "resolve_device", lambda device: "cuda:0")  # as on a machine with a GPU
         with pytest.raises(ValueError, match="The 'device' parameter is 'cuda' now, and the model is on 'cpu'"):
             model.set_params(device="cuda").partial_fit(X[:500], Y[:500])
     model.set_params(device="cpu").partial_fit(X[:500], Y[:500])

@@ -9,10 +9,12 @@ import torch
 from sklearn.metrics import roc_auc_score
 
 from sklearn_fsmd import FSMDClassifier, MultiTaskClassifier
-from sklearn_fsmd.encoding import CategoryColumn, Growth, growing
-from sklearn_fsmd.encoding.canonical import add_counts
+from sklearn_fsmd.encoding import Growth, growing
+from sklearn_fsmd.encoding.columns import CategoryColumn
+from sklearn_fsmd.encoding.columns.canonical import add_counts
 from sklearn_fsmd.inference import Predictor
-from sklearn_fsmd.training import large_tables, making
+from sklearn_fsmd.training import construction
+from sklearn_fsmd.training.optimizers import large_tables
 from tests.conftest import SMALL, make_frame
 from tests.export.files import File, check_same
 from tests.training.streaming.conftest import TARGETS, together
@@ -46,7 +48,7 @@ def grown(model, X):
     growth = Growth(model._encoder, grows=True)
     growth.update(X)
     encoder, net = growth.finish(), model.net_.copy()
-    making.grow(model, net, model._encoder, encoder)
+    construction.grow(model, net, model._encoder, encoder)
     return net, encoder
 
 

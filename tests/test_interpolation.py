@@ -7,7 +7,8 @@ import torch
 from sklearn.metrics import log_loss
 
 from sklearn_fsmd import FSClassifier, FSMDClassifier, MultiTaskClassifier
-from sklearn_fsmd.encoding import FeatureEncoder, InputEncoder
+from sklearn_fsmd.encoding import InputEncoder
+from sklearn_fsmd.encoding.table import FeatureEncoder
 from sklearn_fsmd.network import Columns, Embedding, origin_of
 from sklearn_fsmd.network.interpolation import Interpolation, interpolation_table
 from tests.conftest import SMALL, make_frame

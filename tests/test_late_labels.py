@@ -8,8 +8,8 @@ import pandas as pd
 import pytest
 
 from sklearn_fsmd import FSClassifier, FSMDClassifier
-from sklearn_fsmd.encoding.funnel import young_steps
-from sklearn_fsmd.encoding.rates import split_sums
+from sklearn_fsmd.encoding.statistics.rates import split_sums
+from sklearn_fsmd.encoding.targets.funnel import young_steps
 from tests.conftest import SMALL
 from tests.test_target_statistics import statistics_of
 

@@ -12,10 +12,10 @@ import torch
 from sklearn.metrics import roc_auc_score
 
 from sklearn_fsmd import FSMDClassifier, MultiTaskClassifier
-from sklearn_fsmd.encoding import ListColumn
+from sklearn_fsmd.encoding.columns import ListColumn
 from sklearn_fsmd.network import Lists, Ragged
 from sklearn_fsmd.network.list_attention import ListAttention
-from sklearn_fsmd.training import large_tables
+from sklearn_fsmd.training.optimizers import large_tables
 from tests.conftest import SMALL, make_frame, supported
 from tests.test_estimator_checks import CLASSES
 

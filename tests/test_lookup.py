@@ -4,10 +4,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from sklearn_fsmd.encoding import columns as columns
-from sklearn_fsmd.encoding.columns import CategoryColumn
-from sklearn_fsmd.encoding.lookup import look_up
-from sklearn_fsmd.encoding.table_encoder import BLOCK, FeatureEncoder
+from sklearn_fsmd.encoding.columns import category as columns
+from sklearn_fsmd.encoding.columns.category import CategoryColumn
+from sklearn_fsmd.encoding.columns.lookup import look_up
+from sklearn_fsmd.encoding.table.encoder import BLOCK, FeatureEncoder
 
 EXTREMES = [-(2**63), -(2**63) + 1, -3, -2, -1, 0, 1, 4, 5, 6, 7, 8, 2**31, 2**62, 2**63 - 1]
 DTYPES = ["int8", "uint8", "int16", "int32", "uint32", "int64", "uint64", "float32", "float64"]

@@ -11,7 +11,7 @@ from sklearn.pipeline import make_pipeline
 
 from sklearn_fsmd import DenoisingEmbedder, FSClassifier, FSMDClassifier, MultiTaskClassifier, SingleTaskClassifier
 from sklearn_fsmd.datasets import fetch_census_income
-from sklearn_fsmd.encoding.table_encoder import FeatureEncoder
+from sklearn_fsmd.encoding.table.encoder import FeatureEncoder
 from sklearn_fsmd.metrics import auc_per_task, mean_auc
 from sklearn_fsmd.training.pretraining import pretrain
 from tests.conftest import SMALL, make_frame, supported

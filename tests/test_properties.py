@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sklearn_fsmd import FSMDClassifier, MultiTaskClassifier
-from sklearn_fsmd.encoding.canonical import MISSING_CODES
-from sklearn_fsmd.encoding.single_rows import FEW_ROWS
-from sklearn_fsmd.encoding.table_encoder import FeatureEncoder
+from sklearn_fsmd.encoding.columns.canonical import MISSING_CODES
+from sklearn_fsmd.encoding.table.encoder import FeatureEncoder
+from sklearn_fsmd.encoding.table.single_rows import FEW_ROWS
 from sklearn_fsmd.inference.predictor import CPU_CHUNK
 from sklearn_fsmd.network.embedding import Columns, Embedding
 from sklearn_fsmd.network.links import TreeLink, parents_of

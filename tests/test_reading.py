@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 
 from sklearn_fsmd import FSMDClassifier
-from sklearn_fsmd.encoding.validation import as_pandas
+from sklearn_fsmd.encoding.table.validation import as_pandas
 from tests.conftest import SMALL, make_frame
 
 

@@ -32,7 +32,7 @@ from sklearn_fsmd.persistence import FORMAT_1_DEFAULTS, replacing
 from sklearn_fsmd.persistence import container as storage
 from sklearn_fsmd.persistence.codec import Packer, Unpacker
 from sklearn_fsmd.persistence.network_state import flat_history
-from sklearn_fsmd.training.remembered import ENCODING
+from sklearn_fsmd.training.spec import ENCODING
 from tests.conftest import SMALL, make_frame, supported
 
 DATA = Path(__file__).parent / "data"

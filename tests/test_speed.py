@@ -4,7 +4,7 @@ import pytest
 
 from benchmarks.speed import growth, run
 from benchmarks.speed.growth import Case
-from sklearn_fsmd.encoding import FeatureEncoder
+from sklearn_fsmd.encoding.table import FeatureEncoder
 from sklearn_fsmd.training import Net
 
 FEW = {"expert_dims": (8,), "tower_dims": (4,)}

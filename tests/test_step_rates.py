@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from sklearn_fsmd.encoding import StepSums
-from sklearn_fsmd.encoding.targets import Targets
+from sklearn_fsmd.encoding.statistics import StepSums
+from sklearn_fsmd.encoding.targets.encoder import Targets
 
 CHAIN = (None, 0, 1)
 

@@ -8,10 +8,11 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from sklearn_fsmd import FSClassifier, FSMDClassifier, MultiTaskClassifier
-from sklearn_fsmd.encoding import FeatureEncoder, TargetStatistics
-from sklearn_fsmd.encoding.rates import LARGEST_STRENGTH, SMALLEST_STRENGTH, counts_of, log_count
-from sklearn_fsmd.encoding.statistics_keys import in_rows
-from sklearn_fsmd.encoding.targets import Targets
+from sklearn_fsmd.encoding.statistics import TargetStatistics
+from sklearn_fsmd.encoding.statistics.keys import in_rows
+from sklearn_fsmd.encoding.statistics.rates import LARGEST_STRENGTH, SMALLEST_STRENGTH, counts_of, log_count
+from sklearn_fsmd.encoding.table import FeatureEncoder
+from sklearn_fsmd.encoding.targets.encoder import Targets
 from tests.conftest import SMALL, make_frame
 
 ALL_ROWS = {"early_stopping": False}

@@ -5,9 +5,9 @@ import pandas as pd
 import pytest
 
 from sklearn_fsmd import FSMDClassifier
-from sklearn_fsmd.encoding import StepSums
-from sklearn_fsmd.encoding.targets import TargetEncoder, Targets, check_weights
-from sklearn_fsmd.encoding.values import Values
+from sklearn_fsmd.encoding.statistics import StepSums
+from sklearn_fsmd.encoding.targets.encoder import TargetEncoder, Targets, check_weights
+from sklearn_fsmd.encoding.targets.values import Values
 from tests.conftest import SMALL
 
 NAN = float("nan")

@@ -19,7 +19,7 @@ from sklearn.preprocessing import FunctionTransformer
 import sklearn_fsmd
 from sklearn_fsmd import FSClassifier, FSMDClassifier, MultiTaskClassifier, SharedBottomClassifier, SingleTaskClassifier
 from sklearn_fsmd.compose import ask
-from sklearn_fsmd.encoding import TargetEncoder
+from sklearn_fsmd.encoding.targets import TargetEncoder
 from sklearn_fsmd.history import HistoryFeatures
 from sklearn_fsmd.metrics import concordance, decile_bias, get_scorer, value_mae, value_rmse
 from sklearn_fsmd.network import MultiTaskLoss, TreeLink

@@ -6,8 +6,8 @@ import pyarrow as pa
 import pytest
 
 from sklearn_fsmd import MultiTaskClassifier
-from sklearn_fsmd.encoding.single_rows import FEW_ROWS
-from sklearn_fsmd.encoding.table_encoder import FeatureEncoder
+from sklearn_fsmd.encoding.table.encoder import FeatureEncoder
+from sklearn_fsmd.encoding.table.single_rows import FEW_ROWS
 
 
 def make_encoder(**params):
@@ -79,7 +79,7 @@ def test_a_row_of_several_types_takes_the_fast_path(numeric, monkeypatch):
     encoder = make_encoder(categorical_features=[name for name in CATEGORIES if name in frame])
     many = encoder.fit_encode(frame)
     monkeypatch.setattr(FeatureEncoder, "_encode", None)
-    monkeypatch.setattr("sklearn_fsmd.encoding.table_encoder.values_of", None)
+    monkeypatch.setattr("sklearn_fsmd.encoding.table.encoder.values_of", None)
     for n in (1, 3):
         for start in range(0, 8, n):
             few = encoder.encode(frame.iloc[start : start + n])

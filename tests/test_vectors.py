@@ -17,7 +17,7 @@ from sklearn.preprocessing import StandardScaler
 
 from sklearn_fsmd import DenoisingEmbedder, FSMDClassifier, MultiTaskClassifier
 from sklearn_fsmd.encoding import InputEncoder
-from sklearn_fsmd.encoding.vectors import BLOCK, VectorColumn
+from sklearn_fsmd.encoding.columns.vectors import BLOCK, VectorColumn
 from sklearn_fsmd.network.vector_fields import VectorFields
 from sklearn_fsmd.training.batches import BatchIterator, TensorData
 from tests.conftest import SMALL, supported

@@ -9,7 +9,7 @@ from benchmarks.speed import data
 from benchmarks.speed.contenders import PLE
 from benchmarks.speed.isolation import Isolated, peak_bytes
 from sklearn_fsmd import PLEClassifier
-from sklearn_fsmd.encoding import FeatureEncoder
+from sklearn_fsmd.encoding.table import FeatureEncoder
 from sklearn_fsmd.training import Net
 
 BATCH = 2048

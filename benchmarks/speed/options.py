@@ -12,7 +12,8 @@ import pandas as pd
 
 from sklearn_fsmd import FSMDClassifier
 from sklearn_fsmd.datasets import make_funnel
-from sklearn_fsmd.encoding import InputEncoder, ListColumn
+from sklearn_fsmd.encoding import InputEncoder
+from sklearn_fsmd.encoding.columns import ListColumn
 
 N_ROWS, LENGTH, WIDTH, N_LISTS = 60_000, 20, 64, 200_000
 

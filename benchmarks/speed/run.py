@@ -122,7 +122,7 @@ def latency(rounds=2000):
 def encode(n=200_000, rounds=5):
     """Seconds to encode a frame of 30 string and 10 numeric columns."""
     from sklearn_fsmd import PLEClassifier
-    from sklearn_fsmd.encoding import FeatureEncoder
+    from sklearn_fsmd.encoding.table import FeatureEncoder
 
     codes, numbers, _ = data.make(n)
     frame = pd.DataFrame({f"c{i}": np.char.add("v", codes[:, i].astype(str)) for i in range(data.N_CATEGORICAL)})

@@ -13,7 +13,8 @@ from sklearn.utils import Tags, get_tags
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, _routing_enabled, process_routing
 from sklearn.utils.validation import check_is_fitted
 
-from sklearn_fsmd.encoding import DEFAULT_NAMES, as_pandas, index_of_target, names_of, refuse_sparse
+from sklearn_fsmd.encoding.table import as_pandas
+from sklearn_fsmd.encoding.targets import DEFAULT_NAMES, index_of_target, names_of, refuse_sparse
 from sklearn_fsmd.parameters import Documented, warn
 
 

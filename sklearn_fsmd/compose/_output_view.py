@@ -12,7 +12,7 @@ from sklearn.utils import Tags, get_tags
 from sklearn.utils.validation import check_is_fitted
 
 from sklearn_fsmd.compose._ask import apply_steps, fitted_model, split_pipeline
-from sklearn_fsmd.encoding import index_of_target
+from sklearn_fsmd.encoding.targets import index_of_target
 
 
 def output_view(estimator: Any, task: int | str) -> OutputView:

@@ -13,7 +13,8 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils import Tags
 from sklearn.utils.validation import _check_feature_names_in, check_is_fitted
 
-from sklearn_fsmd.encoding import as_pandas, column_mask, read_table, shown
+from sklearn_fsmd.encoding.columns import column_mask, shown
+from sklearn_fsmd.encoding.table import as_pandas, read_table
 from sklearn_fsmd.parameters import Documented, checks_parameters
 
 CATEGORIES: dict[str, tuple[Callable[[pd.DatetimeIndex], Any], range]] = {

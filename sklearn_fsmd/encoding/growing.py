@@ -7,12 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from sklearn_fsmd.encoding.canonical import Counted, add_counts, factorize
-from sklearn_fsmd.encoding.column_selection import column_of
-from sklearn_fsmd.encoding.columns import CategoryColumn
+from sklearn_fsmd.encoding.columns import CategoryColumn, Counted, add_counts, column_of, factorize
 from sklearn_fsmd.encoding.input_encoder import InputEncoder
-from sklearn_fsmd.encoding.shallow import shallow
-from sklearn_fsmd.encoding.table_encoder import FeatureEncoder
+from sklearn_fsmd.encoding.table import FeatureEncoder, shallow
 
 
 class Growth:

@@ -11,10 +11,8 @@ import numpy as np
 import pandas as pd
 from scipy.stats import spearmanr
 
-from sklearn_fsmd.encoding.canonical import columns_of_x
-from sklearn_fsmd.encoding.column_selection import evenly_spaced
-from sklearn_fsmd.encoding.numeric import NumericColumn
-from sklearn_fsmd.encoding.table_encoder import FeatureEncoder
+from sklearn_fsmd.encoding.columns import NumericColumn, columns_of_x, evenly_spaced
+from sklearn_fsmd.encoding.table import FeatureEncoder
 from sklearn_fsmd.encoding.targets import Targets
 from sklearn_fsmd.parameters import warn
 

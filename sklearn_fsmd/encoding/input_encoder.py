@@ -10,16 +10,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from sklearn_fsmd.encoding.column_selection import categorical_mask, column_mask, column_names
-from sklearn_fsmd.encoding.encoded import Encoded
-from sklearn_fsmd.encoding.key_rows import Key
-from sklearn_fsmd.encoding.sequences import SequenceOptions
-from sklearn_fsmd.encoding.shallow import shallow
-from sklearn_fsmd.encoding.statistics_keys import automatic_keys, named_keys
-from sklearn_fsmd.encoding.table_encoder import FeatureEncoder
-from sklearn_fsmd.encoding.target_statistics import TargetStatistics
+from sklearn_fsmd.encoding.columns import SequenceOptions, categorical_mask, column_mask, column_names
+from sklearn_fsmd.encoding.statistics import Key, TargetStatistics, automatic_keys, named_keys
+from sklearn_fsmd.encoding.table import Encoded, FeatureEncoder, named_in_errors, refuse_masked, shallow
 from sklearn_fsmd.encoding.targets import Targets
-from sklearn_fsmd.encoding.validation import named_in_errors, refuse_masked
 from sklearn_fsmd.parameters import InputParameters
 
 N_REFERENCE = 10_000

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from sklearn_fsmd.encoding.step_rates import StepSums
+from sklearn_fsmd.encoding.statistics import StepSums
 from sklearn_fsmd.encoding.targets import TargetEncoder, Targets
 from sklearn_fsmd.parameters import warn
 

@@ -8,10 +8,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from sklearn_fsmd.encoding.canonical import MISSING_CODES, columns_of_x
-from sklearn_fsmd.encoding.column_selection import column_names, column_of
-from sklearn_fsmd.encoding.columns import CategoryColumn
-from sklearn_fsmd.encoding.table_encoder import FeatureEncoder
+from sklearn_fsmd.encoding.columns import MISSING_CODES, CategoryColumn, column_names, column_of, columns_of_x
+from sklearn_fsmd.encoding.table import FeatureEncoder
 from sklearn_fsmd.parameters import warn
 
 

@@ -14,9 +14,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from sklearn_fsmd.encoding.canonical import columns_of_x
-from sklearn_fsmd.encoding.column_selection import evenly_spaced
-from sklearn_fsmd.encoding.table_encoder import FeatureEncoder
+from sklearn_fsmd.encoding.columns import columns_of_x, evenly_spaced
+from sklearn_fsmd.encoding.table import FeatureEncoder
 from sklearn_fsmd.parameters import warn
 
 MANY_VALUES = 30

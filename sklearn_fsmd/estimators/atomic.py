@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from sklearn.utils import check_random_state
 
-from sklearn_fsmd.encoding import shallow
+from sklearn_fsmd.encoding.table import shallow
 from sklearn_fsmd.parameters.machine import cpu_by_default, restore_threads, threads_now, without_autocast
 
 F = TypeVar("F", bound=Callable[..., Any])

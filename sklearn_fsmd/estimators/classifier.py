@@ -7,12 +7,12 @@ from typing import Any, Self
 
 from sklearn.utils import Tags
 
-from sklearn_fsmd.encoding import one_of
+from sklearn_fsmd.encoding.targets import one_of
 from sklearn_fsmd.estimators.atomic import one_at_a_time
 from sklearn_fsmd.estimators.datasets import Datasets
 from sklearn_fsmd.parameters import checks_parameters, estimator
 from sklearn_fsmd.persistence import FORMAT_1_DEFAULTS, flat_history, network_state, restore_network
-from sklearn_fsmd.training import making
+from sklearn_fsmd.training import construction
 
 
 @estimator
@@ -169,7 +169,7 @@ class MultiTaskClassifier(Datasets):
         """Build `net_` of an estimator that was read from a file at its first use; scoring does not need it."""
         if name != "net_" or "_predictor" not in self.__dict__:
             return object.__getattribute__(self, name)  # raises the usual AttributeError
-        self.net_ = making.net_of(self._predictor, self.history_)
+        self.net_ = construction.net_of(self._predictor, self.history_)
         return self.net_
 
     def __getstate__(self) -> dict[str, Any]:

@@ -12,21 +12,18 @@ import numpy as np
 from sklearn_fsmd.encoding import (
     Growth,
     InputEncoder,
-    LabelledRows,
-    StatisticsSums,
-    TargetEncoder,
-    draw_scale,
     refuse_unlabeled,
     refuse_unlabeled_validation,
-    warn_of_contradictions,
     warn_of_other_steps,
 )
+from sklearn_fsmd.encoding.statistics import StatisticsSums, draw_scale
+from sklearn_fsmd.encoding.targets import LabelledRows, TargetEncoder, warn_of_contradictions
 from sklearn_fsmd.estimators.atomic import one_at_a_time
 from sklearn_fsmd.estimators.learning import Learning
 from sklearn_fsmd.parameters import checks_parameters, estimator, warn
 from sklearn_fsmd.parameters.machine import draw_seed
 from sklearn_fsmd.persistence import digest_of
-from sklearn_fsmd.training import Checkpoint, arrays_of, level_rows, making, validation_rows
+from sklearn_fsmd.training import Checkpoint, arrays_of, construction, level_rows, validation_rows
 from sklearn_fsmd.training.distributed import Processes, together
 from sklearn_fsmd.training.streaming import (
     Dataset,
@@ -169,7 +166,7 @@ class Datasets(Learning):
         if validation is not None:
             validation = replace(validation, held=HoldOut(validation.source.n_rows, seed, fraction=1.0))
 
-        net = None if from_scratch else making.resume_training(self, self.net_)
+        net = None if from_scratch else construction.resume_training(self, self.net_)
         encoder, targets, parents, sums, held_out_sums, sample, valid, content = self._learn_encoding(
             dataset, validation, random, from_scratch
         )
@@ -177,10 +174,10 @@ class Datasets(Learning):
         if validation is not None and valid is not None:
             self._refuse_unsampled(parents, sums.steps, valid[1])
         if net is None:
-            net = making.new_net(self, encoder, sums.with_largest(sample[1]), rates, random, None, n_rows)
+            net = construction.new_net(self, encoder, sums.with_largest(sample[1]), rates, random, None, n_rows)
         else:
-            making.grow(self, net, self._encoder, encoder)
-            making.widen(net, sums.with_largest(sample[1]))
+            construction.grow(self, net, self._encoder, encoder)
+            construction.widen(net, sums.with_largest(sample[1]))
         level = level_rows.sample(*sample, rates, self.negative_sampling_rate)
         if encoder.statistics is not None:
             level = level.with_statistics(encoder.statistics)

@@ -12,7 +12,8 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import _check_feature_names_in, check_is_fitted
 
-from sklearn_fsmd.encoding import FeatureEncoder, column_names, read_table
+from sklearn_fsmd.encoding.columns import column_names
+from sklearn_fsmd.encoding.table import FeatureEncoder, read_table
 from sklearn_fsmd.estimators.atomic import AtomicEstimator, generator_of, on_snapshot
 from sklearn_fsmd.estimators.tables import TakesTables
 from sklearn_fsmd.parameters import TableParameters, checks_parameters, estimator

@@ -12,15 +12,13 @@ from sklearn.utils import check_random_state
 from sklearn_fsmd.encoding import (
     Growth,
     InputEncoder,
-    LabelledRows,
-    StepSums,
-    TargetEncoder,
-    Targets,
     refuse_unlabeled,
     refuse_unlabeled_validation,
     warn_of_other_steps,
     warn_of_target_columns,
 )
+from sklearn_fsmd.encoding.statistics import StepSums
+from sklearn_fsmd.encoding.targets import LabelledRows, TargetEncoder, Targets
 from sklearn_fsmd.estimators.atomic import copy_generator, generator_of
 from sklearn_fsmd.estimators.calibration import Calibration, refuse_other_rate, shift_of
 from sklearn_fsmd.estimators.reading import Reading
@@ -35,8 +33,8 @@ from sklearn_fsmd.training import (
     InMemory,
     Net,
     check_callbacks,
+    construction,
     level_rows,
-    making,
     trainer,
     validation_rows,
 )
@@ -91,7 +89,7 @@ class Learning(Statistics, Calibration, Saving, Reading, ClassifierMixin, BaseEs
         parents = self._parents(targets)
         if not (from_scratch or split):
             refuse_other_rate(self.negative_sampling_rate, self.net_.spec_)
-        net = None if from_scratch else making.resume_training(self, self.net_)
+        net = None if from_scratch else construction.resume_training(self, self.net_)
         labels = targets.encode(Y, sample_weight, parents, scale=split)
         if not split:  # labels of the rows of `partial_fit` may not be final yet
             labels = labels.without_young_steps(parents)
@@ -108,7 +106,7 @@ class Learning(Statistics, Calibration, Saving, Reading, ClassifierMixin, BaseEs
         elif split and validation_rows.wants_split(self, len(train[0])):
             train, valid, held_out = self._split_validation(train, random)
         if net is not None:
-            making.widen(net, train[1])
+            construction.widen(net, train[1])
         steps = StepSums.from_targets(train[1], parents)
         if from_scratch and split:
             refuse_unlabeled(*train[1].totals(), steps, targets.names, parents)
@@ -127,7 +125,7 @@ class Learning(Statistics, Calibration, Saving, Reading, ClassifierMixin, BaseEs
         if net is None:
             resumes = checkpoint is not None and checkpoint.resumes
             unlabeled, n_rows = (None if resumes else rows), (len(X) if split else None)
-            net = making.new_net(self, encoder, train[1], rates, random, unlabeled, n_rows)
+            net = construction.new_net(self, encoder, train[1], rates, random, unlabeled, n_rows)
         used_generator = self._train(
             net,
             InMemory(*train),
@@ -150,7 +148,7 @@ class Learning(Statistics, Calibration, Saving, Reading, ClassifierMixin, BaseEs
         growth = Growth(self._encoder, grows=self._grows)
         growth.update(X)
         encoder = growth.finish()
-        making.grow(self, net, self._encoder, encoder)
+        construction.grow(self, net, self._encoder, encoder)
         return encoder
 
     def _split_validation(

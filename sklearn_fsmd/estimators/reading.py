@@ -11,13 +11,6 @@ from sklearn.utils.validation import check_consistent_length
 
 from sklearn_fsmd.encoding import (
     InputEncoder,
-    LabelledRows,
-    StepSums,
-    TargetEncoder,
-    Targets,
-    as_pandas,
-    named_in_errors,
-    read_table,
     warn_of_ids,
     warn_of_leaking_columns,
     warn_of_missing_codes,
@@ -27,6 +20,9 @@ from sklearn_fsmd.encoding import (
     warn_of_young_validation,
     warn_unlabeled_validation,
 )
+from sklearn_fsmd.encoding.statistics import StepSums
+from sklearn_fsmd.encoding.table import as_pandas, named_in_errors, read_table
+from sklearn_fsmd.encoding.targets import LabelledRows, TargetEncoder, Targets
 from sklearn_fsmd.estimators.calibration import refuse_unsampled, shift_of
 from sklearn_fsmd.estimators.tables import TakesTables
 from sklearn_fsmd.network import parents_of

@@ -6,11 +6,14 @@ from typing import Any, Self
 
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
-from sklearn_fsmd.encoding import IN_RATES, Growth, StepSums, as_pandas, one_of, warn_of_orders, warn_of_young_rows
+from sklearn_fsmd.encoding import IN_RATES, Growth, warn_of_orders, warn_of_young_rows
+from sklearn_fsmd.encoding.statistics import StepSums
+from sklearn_fsmd.encoding.table import as_pandas
+from sklearn_fsmd.encoding.targets import one_of
 from sklearn_fsmd.estimators.calibration import refuse_unsampled
 from sklearn_fsmd.estimators.predictions import Predictions
 from sklearn_fsmd.inference import Predictor
-from sklearn_fsmd.training import Net, making
+from sklearn_fsmd.training import Net, construction
 
 
 class Statistics(Predictions):
@@ -85,7 +88,7 @@ class Statistics(Predictions):
             refuse_unsampled(rate, parents, train, (steps.rates(parents), steps.n_labels), "these rows")
         encoder.statistics.add(rows.codes, targets)
         if encoder.main.n_rows > self._encoder.main.n_rows:
-            net = making.resume_training(estimator, self.net_)
-            making.grow(estimator, net, self._encoder, encoder)
+            net = construction.resume_training(estimator, self.net_)
+            construction.grow(estimator, net, self._encoder, encoder)
             self.net_, self._predictor = net, Predictor(net.module_, str(net.device), net.spec_)
         self._encoder = encoder

@@ -8,7 +8,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-from sklearn_fsmd.encoding import CategoryColumn, InputEncoder, ListColumn, NumericColumn, VectorColumn, shown
+from sklearn_fsmd.encoding import InputEncoder
+from sklearn_fsmd.encoding.columns import CategoryColumn, ListColumn, NumericColumn, VectorColumn, shown
 from sklearn_fsmd.export.names import OUTPUTS, check_names, offsets_name
 
 Type = Literal["string", "int64", "double", "float"]

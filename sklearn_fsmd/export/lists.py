@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from sklearn_fsmd.encoding import MISSING_CODES
+from sklearn_fsmd.encoding.columns import MISSING_CODES
 from sklearn_fsmd.export.names import Value
 
 if TYPE_CHECKING:

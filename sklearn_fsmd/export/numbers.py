@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from sklearn_fsmd.encoding import LARGEST_FLOAT32, NumericColumn
+from sklearn_fsmd.encoding.columns import LARGEST_FLOAT32, NumericColumn
 from sklearn_fsmd.export.names import Value
 
 if TYPE_CHECKING:

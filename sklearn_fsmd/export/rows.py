@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from sklearn_fsmd.encoding import CategoryColumn, InputEncoder, ListColumn, NumericColumn, VectorColumn
+from sklearn_fsmd.encoding import InputEncoder
+from sklearn_fsmd.encoding.columns import CategoryColumn, ListColumn, NumericColumn, VectorColumn
 from sklearn_fsmd.export import lists, numbers, side_by_side, statistics, vectors, vocabulary
 from sklearn_fsmd.export.columns import Column
 from sklearn_fsmd.export.lists import ListRows

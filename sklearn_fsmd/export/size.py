@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sklearn_fsmd.encoding import CategoryColumn, InputEncoder
+from sklearn_fsmd.encoding import InputEncoder
+from sklearn_fsmd.encoding.columns import CategoryColumn
 from sklearn_fsmd.export.columns import Column
 from sklearn_fsmd.network import MultiTaskNetwork
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from sklearn_fsmd.encoding import TargetStatistics
+from sklearn_fsmd.encoding.statistics import TargetStatistics
 from sklearn_fsmd.export import vocabulary
 from sklearn_fsmd.export.names import Value
 

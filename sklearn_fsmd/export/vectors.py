@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from sklearn_fsmd.encoding import VectorColumn
+from sklearn_fsmd.encoding.columns import VectorColumn
 from sklearn_fsmd.export.names import Value
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from sklearn_fsmd.encoding import CategoryColumn
+from sklearn_fsmd.encoding.columns import CategoryColumn
 from sklearn_fsmd.export.columns import Column
 from sklearn_fsmd.export.names import Value
 from sklearn_fsmd.parameters import warn

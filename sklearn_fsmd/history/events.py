@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from sklearn_fsmd.encoding import TargetEncoder, events_of, factorize, warn_of_contradictions
+from sklearn_fsmd.encoding.columns import factorize
 from sklearn_fsmd.encoding.sources import Database, ParquetSource
+from sklearn_fsmd.encoding.targets import TargetEncoder, events_of, warn_of_contradictions
 from sklearn_fsmd.history.times import timestamps
 
 

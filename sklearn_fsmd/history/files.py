@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from sklearn_fsmd.encoding import twice_in
+from sklearn_fsmd.encoding.columns import twice_in
 from sklearn_fsmd.encoding.sources import ParquetSource, is_of
 from sklearn_fsmd.history.decay import decays_of
 from sklearn_fsmd.history.events import EventTable

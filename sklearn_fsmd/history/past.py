@@ -11,7 +11,8 @@ from functools import cached_property, reduce
 import numpy as np
 import pandas as pd
 
-from sklearn_fsmd.encoding import events_of, twice_in
+from sklearn_fsmd.encoding.columns import twice_in
+from sklearn_fsmd.encoding.targets import events_of
 from sklearn_fsmd.history.decay import decays_of
 from sklearn_fsmd.history.engine import Engine, open_engine
 from sklearn_fsmd.history.freshness import Freshness

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sklearn_fsmd.encoding import events_of
+from sklearn_fsmd.encoding.targets import events_of
 from sklearn_fsmd.history.decay import Decay
 from sklearn_fsmd.history.past import FeatureSpec
 

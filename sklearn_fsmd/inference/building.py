@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sklearn_fsmd.encoding import FeatureEncoder, InputEncoder
+from sklearn_fsmd.encoding import InputEncoder
+from sklearn_fsmd.encoding.table import FeatureEncoder
 from sklearn_fsmd.network import Columns, Layout, MultiTaskNetwork, build_network
 from sklearn_fsmd.parameters import NetworkParameters, group_of
 

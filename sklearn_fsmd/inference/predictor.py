@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from sklearn_fsmd.encoding import Encoded
+from sklearn_fsmd.encoding.table import Encoded
 from sklearn_fsmd.execution import MANY, Scoring
 from sklearn_fsmd.network import MultiTaskNetwork, set_execution
 from sklearn_fsmd.parameters.machine import threads, without_autocast

@@ -10,7 +10,8 @@ import torch
 from sklearn.utils import Bunch
 
 from sklearn_fsmd.compose import fitted_model, rows_and_model
-from sklearn_fsmd.encoding import as_pandas, index_of_target
+from sklearn_fsmd.encoding.table import as_pandas
+from sklearn_fsmd.encoding.targets import index_of_target
 from sklearn_fsmd.inspection._columns import Sources, sources_of
 from sklearn_fsmd.inspection._path import Path, Scale
 from sklearn_fsmd.metrics import check_count

@@ -9,7 +9,8 @@ import pandas as pd
 import torch
 
 from sklearn_fsmd.compose import fitted_model
-from sklearn_fsmd.encoding import FeatureEncoder, InputEncoder
+from sklearn_fsmd.encoding import InputEncoder
+from sklearn_fsmd.encoding.table import FeatureEncoder
 from sklearn_fsmd.network import Embedding, Lists, Ragged
 from sklearn_fsmd.parameters.machine import cpu_by_default
 

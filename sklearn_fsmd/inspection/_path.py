@@ -8,7 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from sklearn_fsmd.encoding import Encoded, InputEncoder
+from sklearn_fsmd.encoding import InputEncoder
+from sklearn_fsmd.encoding.table import Encoded
 from sklearn_fsmd.network import FM, Linear, Lists, Member, Ragged
 
 Scale = Literal["log_odds", "probability", "value"]

@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 
 from sklearn_fsmd.compose import fitted_model, rows_and_model
-from sklearn_fsmd.encoding import CategoryColumn, FeatureEncoder, NumericColumn, column_of, factorize
+from sklearn_fsmd.encoding.columns import CategoryColumn, NumericColumn, column_of, factorize
+from sklearn_fsmd.encoding.table import FeatureEncoder
 from sklearn_fsmd.metrics import check_count
 
 Shares = tuple[float, float, list[Any]]

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from sklearn_fsmd.encoding import shown
+from sklearn_fsmd.encoding.columns import shown
 from sklearn_fsmd.metrics._inputs import check_count, observed
 
 Z = 1.959964

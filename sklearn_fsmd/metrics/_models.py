@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from sklearn_fsmd.compose import model_of
-from sklearn_fsmd.encoding import as_pandas
+from sklearn_fsmd.encoding.table import as_pandas
 from sklearn_fsmd.metrics._inputs import zeros_and_ones
 
 

@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import roc_auc_score
 
-from sklearn_fsmd.encoding import DEFAULT_NAMES, as_pandas, names_of
+from sklearn_fsmd.encoding.table import as_pandas
+from sklearn_fsmd.encoding.targets import DEFAULT_NAMES, names_of
 from sklearn_fsmd.metrics._bins import distance_in_bins
 from sklearn_fsmd.metrics._inputs import check_count, labels_and_scores, undefined
 

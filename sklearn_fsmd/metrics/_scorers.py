@@ -10,7 +10,8 @@ import pandas as pd
 from sklearn.metrics._scorer import _Scorer
 
 from sklearn_fsmd.compose import ask, model_of
-from sklearn_fsmd.encoding import DEFAULT_NAMES, warn_of_orders, warn_of_young_rows
+from sklearn_fsmd.encoding import warn_of_orders, warn_of_young_rows
+from sklearn_fsmd.encoding.targets import DEFAULT_NAMES
 from sklearn_fsmd.metrics._inputs import labels_and_scores, undefined
 from sklearn_fsmd.metrics._models import (
     by_classes,

@@ -9,18 +9,11 @@ from typing import Any, ClassVar, Self
 from sklearn import config_context
 from sklearn.utils.validation import check_is_fitted
 
-from sklearn_fsmd.encoding import (
-    CategoryColumn,
-    Encoded,
-    FeatureEncoder,
-    InputEncoder,
-    ListColumn,
-    NumericColumn,
-    TargetEncoder,
-    TargetStatistics,
-    ValueEncoder,
-    VectorColumn,
-)
+from sklearn_fsmd.encoding import InputEncoder
+from sklearn_fsmd.encoding.columns import CategoryColumn, ListColumn, NumericColumn, VectorColumn
+from sklearn_fsmd.encoding.statistics import TargetStatistics
+from sklearn_fsmd.encoding.table import Encoded, FeatureEncoder
+from sklearn_fsmd.encoding.targets import TargetEncoder, ValueEncoder
 from sklearn_fsmd.parameters import warn
 from sklearn_fsmd.parameters.machine import resolve_device
 from sklearn_fsmd.persistence import container as storage

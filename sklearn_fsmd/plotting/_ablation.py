@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from sklearn_fsmd.encoding import shown
+from sklearn_fsmd.encoding.columns import shown
 from sklearn_fsmd.plotting._axes import figure_of, label_of, pyplot_for, standard_deviations
 
 MAX_HORIZONTAL_LETTERS = 36

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from sklearn_fsmd.compose import model_of
-from sklearn_fsmd.encoding import as_pandas
+from sklearn_fsmd.encoding.table import as_pandas
 from sklearn_fsmd.inspection import attributions
 from sklearn_fsmd.metrics import check_count
 from sklearn_fsmd.plotting._axes import axes_of, label_of

@@ -1,6 +1,6 @@
 """The training loop and its parts. No other package imports skorch."""
 
-from sklearn_fsmd.training import level_rows, making, trainer, validation_rows
+from sklearn_fsmd.training import construction, level_rows, trainer, validation_rows
 from sklearn_fsmd.training.automatic import batch_size_of
 from sklearn_fsmd.training.batches import Batch, Batches, BatchIterator, TensorData
 from sklearn_fsmd.training.checkpoint import Checkpoint
@@ -24,9 +24,9 @@ __all__ = [
     "arrays_of",
     "batch_size_of",
     "check_callbacks",
+    "construction",
     "level_of",
     "level_rows",
-    "making",
     "masking_options",
     "pretrain",
     "trainer",

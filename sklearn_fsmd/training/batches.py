@@ -11,7 +11,8 @@ import torch
 from skorch.dataset import Dataset
 from torch import Tensor
 
-from sklearn_fsmd.encoding import Encoded, Targets
+from sklearn_fsmd.encoding.table import Encoded
+from sklearn_fsmd.encoding.targets import Targets
 from sklearn_fsmd.network import Lists
 
 Batch = tuple[tuple[Any, ...], Tensor, Tensor | None]

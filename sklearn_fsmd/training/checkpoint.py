@@ -26,9 +26,7 @@ from sklearn_fsmd.persistence import (
     write,
 )
 from sklearn_fsmd.training.early_stopping import EarlyStopping
-from sklearn_fsmd.training.rowwise_adagrad import AdagradRows
-from sklearn_fsmd.training.rowwise_adam import RowWiseAdam
-from sklearn_fsmd.training.weight_average import check_same_shapes
+from sklearn_fsmd.training.optimizers import AdagradRows, RowWiseAdam, check_same_shapes
 
 KIND = "checkpoint"
 

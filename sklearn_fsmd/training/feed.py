@@ -8,7 +8,9 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 import torch
 
-from sklearn_fsmd.encoding import Encoded, FeatureEncoder, InputEncoder, Targets
+from sklearn_fsmd.encoding import InputEncoder
+from sklearn_fsmd.encoding.table import Encoded, FeatureEncoder
+from sklearn_fsmd.encoding.targets import Targets
 from sklearn_fsmd.parameters import MultiTaskParameters, TrainingParameters
 from sklearn_fsmd.training.automatic import batch_size_of
 from sklearn_fsmd.training.batches import Batches, BatchIterator, TensorData

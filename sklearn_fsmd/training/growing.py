@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor, nn
 
-from sklearn_fsmd.encoding import FeatureEncoder
+from sklearn_fsmd.encoding.table import FeatureEncoder
 from sklearn_fsmd.network import Layout, Member, Quotients
 from sklearn_fsmd.training.net import Net
 

@@ -6,7 +6,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from sklearn_fsmd.encoding import Encoded, Targets, TargetStatistics, evenly_spaced
+from sklearn_fsmd.encoding.columns import evenly_spaced
+from sklearn_fsmd.encoding.statistics import TargetStatistics
+from sklearn_fsmd.encoding.table import Encoded
+from sklearn_fsmd.encoding.targets import Targets
 from sklearn_fsmd.training.batches import TensorData
 from sklearn_fsmd.training.corrections import correct
 from sklearn_fsmd.training.net import Net

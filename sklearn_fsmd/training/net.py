@@ -24,10 +24,8 @@ from sklearn_fsmd.persistence import digest_of
 from sklearn_fsmd.training.batches import Batches, TensorData
 from sklearn_fsmd.training.copying import copy_together
 from sklearn_fsmd.training.distributed import Exchange
-from sklearn_fsmd.training.fused_step import FusedStep
 from sklearn_fsmd.training.member_logits import MemberLogits
-from sklearn_fsmd.training.rowwise_adam import RowWiseAdam
-from sklearn_fsmd.training.weight_average import WeightAverage
+from sklearn_fsmd.training.optimizers import FusedStep, RowWiseAdam, WeightAverage
 
 BESTS = {"train_loss": -1, "valid_loss": -1, "valid_auc": 1}
 """Scores for which skorch's callbacks look up whether an epoch is the best: 1 if larger is better, else -1."""

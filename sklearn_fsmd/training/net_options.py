@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from sklearn_fsmd.parameters import OptimizationParameters
-from sklearn_fsmd.training.large_tables import optimizer_of
+from sklearn_fsmd.training.optimizers import optimizer_of
 
 WEIGHT_DECAY = 0.03
 """The weight decay of "auto" with AdamW."""

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from tqdm.auto import tqdm
 
-from sklearn_fsmd.encoding import Encoded, FeatureEncoder
+from sklearn_fsmd.encoding.table import Encoded, FeatureEncoder
 from sklearn_fsmd.execution import way_to_train
 from sklearn_fsmd.network import DenoisingAutoencoder, HiddenLayer, Learned, set_execution
 from sklearn_fsmd.parameters.machine import seeded, threads

@@ -7,7 +7,8 @@ from typing import Literal
 import numpy as np
 import torch
 
-from sklearn_fsmd.encoding import InputEncoder, LabelledRows, TargetEncoder
+from sklearn_fsmd.encoding import InputEncoder
+from sklearn_fsmd.encoding.targets import LabelledRows, TargetEncoder
 from sklearn_fsmd.execution import way_to_train
 from sklearn_fsmd.network import seed_dropout, set_execution
 from sklearn_fsmd.parameters import MultiTaskParameters
@@ -20,7 +21,7 @@ from sklearn_fsmd.training.feed import Feed, arrays_of
 from sklearn_fsmd.training.level_rows import LevelRows
 from sklearn_fsmd.training.net import Net
 from sklearn_fsmd.training.progress import Progress
-from sklearn_fsmd.training.remembered import AVERAGED_STEPS, BALANCE, BATCH_ROWS
+from sklearn_fsmd.training.spec import AVERAGED_STEPS, BALANCE, BATCH_ROWS
 from sklearn_fsmd.training.validation_rows import early_stopping_of
 
 

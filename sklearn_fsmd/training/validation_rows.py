@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from sklearn_fsmd.encoding import Encoded, LabelledRows, Targets, factors_of
+from sklearn_fsmd.encoding.table import Encoded
+from sklearn_fsmd.encoding.targets import LabelledRows, Targets, factors_of
 from sklearn_fsmd.parameters import OF_ALL_TASKS, TrainingParameters
 from sklearn_fsmd.training.early_stopping import EarlyStopping, value_metrics_of
 

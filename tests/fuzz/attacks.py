@@ -9,9 +9,9 @@ import polars as pl
 import pyarrow as pa
 
 from sklearn_fsmd import MultiTaskClassifier, metrics
-from sklearn_fsmd.encoding.table_encoder import FeatureEncoder
-from sklearn_fsmd.encoding.targets import TargetEncoder
-from sklearn_fsmd.encoding.validation import as_pandas
+from sklearn_fsmd.encoding.table.encoder import FeatureEncoder
+from sklearn_fsmd.encoding.table.validation import as_pandas
+from sklearn_fsmd.encoding.targets.encoder import TargetEncoder
 from tests.conftest import make_frame
 from tests.fuzz.columns import CONTAINERS, column_of, series_of, table_of
 from tests.fuzz.options import one_of, options

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from sklearn_fsmd.encoding.canonical import canonical, kind_of, refuse_dtype
+from sklearn_fsmd.encoding.columns.canonical import canonical, kind_of, refuse_dtype
 from tests.fuzz.columns import scalars
 
 

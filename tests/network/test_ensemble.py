@@ -160,7 +160,7 @@ def test_parts_of_a_task_without_sharing_affect_only_this_task(frame):
 
 def test_tables_of_all_members_must_fit_into_memory(frame, monkeypatch):
     params = supported(FSMDClassifier, SMALL)
-    monkeypatch.setattr("sklearn_fsmd.training.large_tables.memory_of", lambda device: 50_000)
+    monkeypatch.setattr("sklearn_fsmd.training.optimizers.large_tables.memory_of", lambda device: 50_000)
     FSMDClassifier(**params).fit(*frame)
     with pytest.raises(ValueError, match="embedding table of .* rows of 80 numbers needs"):
         FSMDClassifier(**params, n_members=20).fit(*frame)

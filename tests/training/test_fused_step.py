@@ -8,9 +8,9 @@ import torch
 from sklearn_fsmd import FSMDClassifier
 from sklearn_fsmd.execution.crew import Crew
 from sklearn_fsmd.training import Net
-from sklearn_fsmd.training.fused_step import FusedStep
-from sklearn_fsmd.training.rowwise_adam import RowWiseAdam, RowWiseAdamW
-from sklearn_fsmd.training.weight_average import WeightAverage
+from sklearn_fsmd.training.optimizers.fused_step import FusedStep
+from sklearn_fsmd.training.optimizers.rowwise_adam import RowWiseAdam, RowWiseAdamW
+from sklearn_fsmd.training.optimizers.weight_average import WeightAverage
 from tests.conftest import SMALL, make_frame
 
 

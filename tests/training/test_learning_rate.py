@@ -6,7 +6,7 @@ import pytest
 
 from sklearn_fsmd import FSMDClassifier
 from sklearn_fsmd.datasets import make_funnel
-from sklearn_fsmd.training import making
+from sklearn_fsmd.training import construction
 from sklearn_fsmd.training.automatic import lr_of
 from tests.conftest import SMALL
 
@@ -71,4 +71,4 @@ def test_further_training_keeps_the_rate(funnel, tmp_path):
 
 def test_files_without_a_stored_rate_use_the_rate_for_many_rows():
     model = FSMDClassifier.load(DATA / "format-2.safetensors").set_params(lr="auto")
-    assert making.resume_training(model, model.net_).lr == LR_MANY
+    assert construction.resume_training(model, model.net_).lr == LR_MANY

@@ -11,11 +11,12 @@ from torch import nn
 
 from sklearn_fsmd import PLEClassifier
 from sklearn_fsmd.network import coalesced
-from sklearn_fsmd.training import large_tables as tables
-from sklearn_fsmd.training import trainer, weight_average
-from sklearn_fsmd.training.rowwise_adagrad import AdagradRows, AdagradRowsW
-from sklearn_fsmd.training.rowwise_adam import RowWiseAdam, RowWiseAdamW
-from sklearn_fsmd.training.weight_average import WeightAverage
+from sklearn_fsmd.training import trainer
+from sklearn_fsmd.training.optimizers import large_tables as tables
+from sklearn_fsmd.training.optimizers import weight_average
+from sklearn_fsmd.training.optimizers.rowwise_adagrad import AdagradRows, AdagradRowsW
+from sklearn_fsmd.training.optimizers.rowwise_adam import RowWiseAdam, RowWiseAdamW
+from sklearn_fsmd.training.optimizers.weight_average import WeightAverage
 from tests.conftest import SMALL, make_frame
 
 OPTIMIZERS = {RowWiseAdam: torch.optim.Adam, RowWiseAdamW: torch.optim.AdamW}

@@ -12,8 +12,8 @@ from sklearn_fsmd import MultiTaskClassifier
 from sklearn_fsmd.network.builders import Columns, build_network
 from sklearn_fsmd.network.losses import MultiTaskLoss
 from sklearn_fsmd.training import Net
+from sklearn_fsmd.training.optimizers.weight_average import WeightAverage
 from sklearn_fsmd.training.task_balancing import Fixed
-from sklearn_fsmd.training.weight_average import WeightAverage
 from tests.conftest import SMALL, make_frame
 from tests.test_network import params
 

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from sklearn_fsmd.encoding import as_pandas
 from sklearn_fsmd.encoding.sources import sizes
 from sklearn_fsmd.encoding.sources.frames import Block
 from sklearn_fsmd.encoding.sources.row_groups import Group
+from sklearn_fsmd.encoding.table import as_pandas
 
 N_EXAMPLES = 100
 """Number of values of a column that are kept to determine its kind."""

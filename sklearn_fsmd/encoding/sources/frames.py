@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from sklearn_fsmd.encoding import as_pandas
 from sklearn_fsmd.encoding.sources.schema import is_untyped
+from sklearn_fsmd.encoding.table import as_pandas
 
 
 class Block(NamedTuple):

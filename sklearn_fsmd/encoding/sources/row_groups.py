@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from sklearn_fsmd.encoding import Targets
+from sklearn_fsmd.encoding.targets import Targets
 
 RARE = 3.0
 """A row group is rare if one of its rates is more than so many standard deviations of the label above that of all rows.

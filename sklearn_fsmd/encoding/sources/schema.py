@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from sklearn_fsmd.encoding import twice_in
+from sklearn_fsmd.encoding.columns import twice_in
 
 LARGEST_PRECISION = {128: 38, 256: 76}
 """Largest number of digits of decimals, by their number of bits."""

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from sklearn_fsmd.compose import fitted_model
-from sklearn_fsmd.encoding import as_pandas
+from sklearn_fsmd.encoding.table import as_pandas
 from sklearn_fsmd.export.card.pictures import as_markdown
 from sklearn_fsmd.export.card.tables import (
     columns_table,

@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from sklearn_fsmd.encoding import Encoded, LabelledRows
 from sklearn_fsmd.encoding.sources import sizes
+from sklearn_fsmd.encoding.table import Encoded
+from sklearn_fsmd.encoding.targets import LabelledRows
 from sklearn_fsmd.training import Batch, Batches, TensorData
 from sklearn_fsmd.training.distributed import Processes
 from sklearn_fsmd.training.streaming.ahead import read_ahead

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from sklearn_fsmd.encoding import Counts
+from sklearn_fsmd.encoding.columns import Counts
 from sklearn_fsmd.encoding.sources import Database
 
 MAX_PENDING = 1 << 17

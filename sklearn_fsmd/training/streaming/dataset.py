@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from sklearn_fsmd.encoding import twice_in
+from sklearn_fsmd.encoding.columns import twice_in
 from sklearn_fsmd.encoding.sources import Block, Check, FactorySource, Group, LeftOut, ParquetSource
 from sklearn_fsmd.parameters import warn
 from sklearn_fsmd.training.streaming.holdout import HoldOut

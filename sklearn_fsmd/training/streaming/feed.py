@@ -10,8 +10,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from sklearn_fsmd.encoding import InputEncoder, LabelledRows, RunningStatistics, TargetEncoder
+from sklearn_fsmd.encoding import InputEncoder
 from sklearn_fsmd.encoding.sources import Group
+from sklearn_fsmd.encoding.statistics import RunningStatistics
+from sklearn_fsmd.encoding.targets import LabelledRows, TargetEncoder
 from sklearn_fsmd.parameters import MultiTaskParameters
 from sklearn_fsmd.training import TensorData, arrays_of, batch_size_of, masking_options
 from sklearn_fsmd.training.distributed import Processes

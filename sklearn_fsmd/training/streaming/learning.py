@@ -7,18 +7,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from sklearn_fsmd.encoding import (
-    CategoryColumn,
-    Encoded,
-    FeatureEncoder,
-    Growth,
-    InputEncoder,
-    LabelledRows,
-    TargetEncoder,
-    Targets,
-    read_table,
-)
+from sklearn_fsmd.encoding import Growth, InputEncoder
+from sklearn_fsmd.encoding.columns import CategoryColumn
 from sklearn_fsmd.encoding.sources import Block
+from sklearn_fsmd.encoding.table import Encoded, FeatureEncoder, read_table
+from sklearn_fsmd.encoding.targets import LabelledRows, TargetEncoder, Targets
 from sklearn_fsmd.training.streaming.content import Content
 from sklearn_fsmd.training.streaming.counting import Counter, CountsOnDisk
 from sklearn_fsmd.training.streaming.dataset import Dataset, listed

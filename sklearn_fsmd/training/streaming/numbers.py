@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from sklearn_fsmd.encoding import Moments, Numbers
+from sklearn_fsmd.encoding.columns import Moments, Numbers
 from sklearn_fsmd.encoding.sources import sizes
 
 

@@ -6,8 +6,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from sklearn_fsmd.encoding import InputEncoder, StatisticsSums, TargetEncoder, Targets
+from sklearn_fsmd.encoding import InputEncoder
 from sklearn_fsmd.encoding.sources import Block, GroupRates
+from sklearn_fsmd.encoding.statistics import StatisticsSums
+from sklearn_fsmd.encoding.targets import TargetEncoder, Targets
 from sklearn_fsmd.training.streaming.dataset import Dataset
 from sklearn_fsmd.training.streaming.labels import LabelSums
 

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from sklearn_fsmd.encoding import LabelledRows, RunningStatistics, TargetStatistics
+from sklearn_fsmd.encoding.statistics import RunningStatistics, TargetStatistics
+from sklearn_fsmd.encoding.targets import LabelledRows
 from sklearn_fsmd.training.distributed import Processes
 
 

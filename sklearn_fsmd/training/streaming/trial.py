@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from sklearn_fsmd.encoding import InputEncoder, TargetEncoder, check_values, check_weights, read_table
+from sklearn_fsmd.encoding import InputEncoder
 from sklearn_fsmd.encoding.sources import Block
+from sklearn_fsmd.encoding.table import read_table
+from sklearn_fsmd.encoding.targets import TargetEncoder, check_values, check_weights
 from sklearn_fsmd.training.streaming.dataset import Dataset, listed
 from sklearn_fsmd.training.streaming.learning import labels_of
 

@@ -16,11 +16,14 @@ import numpy as np
 import torch
 
 from sklearn_fsmd import FSMDClassifier, MultiTaskClassifier
-from sklearn_fsmd.encoding import InputEncoder, StepSums, TargetEncoder
+from sklearn_fsmd.encoding import InputEncoder
 from sklearn_fsmd.encoding.sources import sizes
+from sklearn_fsmd.encoding.statistics import StepSums
+from sklearn_fsmd.encoding.targets import TargetEncoder
 from sklearn_fsmd.inspection import item_vectors
-from sklearn_fsmd.training import InMemory, Net, making, weight_average
+from sklearn_fsmd.training import InMemory, Net, construction
 from sklearn_fsmd.training.distributed import Exchange, LostProcessError, exchange, together
+from sklearn_fsmd.training.optimizers import weight_average
 from tests.conftest import SMALL, make_frame
 
 weight_average.SMALL_TABLE = 0  # average by rows, as for large tables
@@ -52,7 +55,7 @@ def steps(params, shares):
     rows = encoder.fit_encode(X, None)
     targets = TargetEncoder().fit(Y, None).encode(Y, np.linspace(0.5, 2, 320), CHAIN)
     rates = StepSums.from_targets(targets, CHAIN).rates(CHAIN)
-    net = making.new_net(model, encoder, targets, rates, random, None, 320)
+    net = construction.new_net(model, encoder, targets, rates, random, None, 320)
     data = InMemory(rows, targets).batches(model, encoder, "cpu", torch.Generator(), 0).data
     batches = SimpleNamespace(n_own=0, n_all=64, step_seed=0)
     with together() as processes:

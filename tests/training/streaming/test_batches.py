@@ -10,8 +10,9 @@ import pytest
 import torch
 from sklearn import config_context, get_config
 
-from sklearn_fsmd.encoding import Encoded, Targets
 from sklearn_fsmd.encoding.sources.parquet import ParquetSource
+from sklearn_fsmd.encoding.table import Encoded
+from sklearn_fsmd.encoding.targets import Targets
 from sklearn_fsmd.training import TensorData
 from sklearn_fsmd.training.streaming.ahead import read_ahead
 from sklearn_fsmd.training.streaming.batches import StreamedBatches

@@ -6,7 +6,8 @@ import pytest
 
 from sklearn_fsmd import FSMDClassifier
 from sklearn_fsmd.datasets import make_funnel
-from sklearn_fsmd.encoding import CategoryColumn, InputEncoder
+from sklearn_fsmd.encoding import InputEncoder
+from sklearn_fsmd.encoding.columns import CategoryColumn
 from sklearn_fsmd.encoding.sources import sizes
 from sklearn_fsmd.training.streaming import Dataset, counting, first_pass
 from sklearn_fsmd.training.streaming.counting import Counter, CountsOnDisk

@@ -5,10 +5,10 @@ import pandas as pd
 import pytest
 
 from sklearn_fsmd import FSMDClassifier
-from sklearn_fsmd.encoding import Targets
 from sklearn_fsmd.encoding.sources import sizes
 from sklearn_fsmd.encoding.sources.parquet import ParquetSource
 from sklearn_fsmd.encoding.sources.row_groups import GroupRates, are_by_label, drawn_order, n_at_a_time, rare_groups
+from sklearn_fsmd.encoding.targets import Targets
 from sklearn_fsmd.training.streaming import Dataset, StreamFeed
 from tests.conftest import make_frame
 from tests.training.streaming.conftest import PARAMS, TARGETS, write

@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from sklearn_fsmd import FSMDClassifier
-from sklearn_fsmd.encoding import Encoded, Targets
+from sklearn_fsmd.encoding.table import Encoded
+from sklearn_fsmd.encoding.targets import Targets
 from sklearn_fsmd.training import TensorData
 from sklearn_fsmd.training.streaming import Dataset, HoldOut
 from sklearn_fsmd.training.streaming.batches import FEWEST_CHUNKS, StreamedBatches, chunks

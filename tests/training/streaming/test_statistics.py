@@ -8,16 +8,10 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from sklearn_fsmd import FSClassifier, FSMDClassifier
-from sklearn_fsmd.encoding import (
-    Encoded,
-    FeatureEncoder,
-    RunningStatistics,
-    StatisticsSums,
-    Targets,
-    TargetStatistics,
-    draw_scale,
-    streamed_statistics,
-)
+from sklearn_fsmd.encoding.statistics import RunningStatistics, StatisticsSums, TargetStatistics, draw_scale
+from sklearn_fsmd.encoding.statistics import streamed as streamed_statistics
+from sklearn_fsmd.encoding.table import Encoded, FeatureEncoder
+from sklearn_fsmd.encoding.targets import Targets
 from tests.training.streaming.conftest import PARAMS, write
 
 KEYS = [(0,), (0, 1)]

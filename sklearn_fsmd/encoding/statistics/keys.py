@@ -15,10 +15,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from sklearn.linear_model import LogisticRegression
 
-from sklearn_fsmd.encoding.key_rows import Key
-from sklearn_fsmd.encoding.rates import units_of
-from sklearn_fsmd.encoding.table_encoder import FeatureEncoder
-from sklearn_fsmd.encoding.target_statistics import TargetStatistics
+from sklearn_fsmd.encoding.statistics.key_rows import Key
+from sklearn_fsmd.encoding.statistics.rates import units_of
+from sklearn_fsmd.encoding.statistics.target_statistics import TargetStatistics
+from sklearn_fsmd.encoding.table import FeatureEncoder
 from sklearn_fsmd.encoding.targets import Targets
 
 FEW_VALUES = 10

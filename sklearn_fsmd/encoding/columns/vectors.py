@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from sklearn_fsmd.encoding.seen import Moments
-from sklearn_fsmd.encoding.vector_rows import read_vectors
+from sklearn_fsmd.encoding.columns.seen import Moments
+from sklearn_fsmd.encoding.columns.vector_rows import read_vectors
 
 BLOCK = 8192
 """Number of rows that are scaled together, in float64."""

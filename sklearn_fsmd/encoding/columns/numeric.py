@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from sklearn_fsmd.encoding.canonical import refuse_dtype, shown
-from sklearn_fsmd.encoding.columns import UNKNOWN
-from sklearn_fsmd.encoding.seen import Numbers
+from sklearn_fsmd.encoding.columns.canonical import refuse_dtype, shown
+from sklearn_fsmd.encoding.columns.category import UNKNOWN
+from sklearn_fsmd.encoding.columns.seen import Numbers
 
 ALL_NUMBERS = ("floating", "integer", "mixed-integer-float", "boolean", "decimal", "empty")
 """Types that pandas infers for objects each of which is a number or missing."""

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from sklearn_fsmd.encoding.canonical import LARGEST_FLOAT32, shown
-from sklearn_fsmd.encoding.lists import is_present
+from sklearn_fsmd.encoding.columns.canonical import LARGEST_FLOAT32, shown
+from sklearn_fsmd.encoding.columns.lists import is_present
 
 ORDERED = (list, tuple, np.ndarray)
 NUMBERS = (int, float, np.floating)

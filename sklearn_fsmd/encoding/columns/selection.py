@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from sklearn_fsmd.encoding.canonical import shown
+from sklearn_fsmd.encoding.columns.canonical import shown
 
 Selector = str | Sequence[Any] | np.ndarray | Callable[[Any], Any] | None
 

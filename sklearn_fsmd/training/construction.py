@@ -8,27 +8,20 @@ from typing import Any
 import numpy as np
 import torch
 
-from sklearn_fsmd.encoding import Encoded, InputEncoder, Targets
+from sklearn_fsmd.encoding import InputEncoder
+from sklearn_fsmd.encoding.table import Encoded
+from sklearn_fsmd.encoding.targets import Targets
 from sklearn_fsmd.inference import AUTO_DROPOUT, Predictor, build, layout_of, parameters_of
 from sklearn_fsmd.network import MultiTaskLoss, MultiTaskNetwork, n_values_of
 from sklearn_fsmd.parameters import MultiTaskParameters, OptimizationParameters, group_of
 from sklearn_fsmd.parameters.machine import draw_seed, resolve_device, seeded, threads
 from sklearn_fsmd.training import growing
 from sklearn_fsmd.training.automatic import dropout_of, lr_of
-from sklearn_fsmd.training.large_tables import check_table_size, trains_rows, warn_of_shared_rows
 from sklearn_fsmd.training.net import Net
 from sklearn_fsmd.training.net_options import net_options, task_weights_of
+from sklearn_fsmd.training.optimizers import RowWiseAdam, check_table_size, trains_rows, warn_of_shared_rows
 from sklearn_fsmd.training.pretraining import pretrain
-from sklearn_fsmd.training.remembered import (
-    ARCHITECTURE,
-    AUTO_LR,
-    AVERAGED_STEPS,
-    BALANCE,
-    ENCODING,
-    differs,
-    spec_of,
-)
-from sklearn_fsmd.training.rowwise_adam import RowWiseAdam
+from sklearn_fsmd.training.spec import ARCHITECTURE, AUTO_LR, AVERAGED_STEPS, BALANCE, ENCODING, differs, spec_of
 from sklearn_fsmd.training.task_balancing import RULES
 
 DECAY_PARAMETERS = ("lr", "weight_decay")

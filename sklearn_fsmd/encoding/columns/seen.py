@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from sklearn_fsmd.encoding.canonical import Counted, Kind, add_counts
+from sklearn_fsmd.encoding.columns.canonical import Counted, Kind, add_counts
 
 NOTHING: Counted = (np.empty(0, np.int64), np.empty(0, np.int64), None)
 

@@ -15,17 +15,9 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-from sklearn_fsmd.encoding.canonical import (
-    Counted,
-    Kind,
-    as_array,
-    canonical,
-    factorize,
-    kind_of,
-    shown,
-)
-from sklearn_fsmd.encoding.lookup import look_up
-from sklearn_fsmd.encoding.seen import Counts
+from sklearn_fsmd.encoding.columns.canonical import Counted, Kind, as_array, canonical, factorize, kind_of, shown
+from sklearn_fsmd.encoding.columns.lookup import look_up
+from sklearn_fsmd.encoding.columns.seen import Counts
 
 UNKNOWN = 0
 MANY_KNOWN = 100
@@ -39,7 +31,7 @@ class CategoryColumn:
     ----------
     name : str, for messages.
     min_frequency : values seen less often in fit than this share the row for unknown values. `finalize` replaces "auto"
-        by a number that depends on the values; see :meth:`~sklearn_fsmd.encoding.seen.Counts.least`.
+        by a number that depends on the values; see :meth:`~sklearn_fsmd.encoding.columns.seen.Counts.least`.
 
     Attributes
     ----------

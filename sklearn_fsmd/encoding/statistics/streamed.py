@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from sklearn_fsmd.encoding.by_value import ByValue
-from sklearn_fsmd.encoding.encoded import Encoded
-from sklearn_fsmd.encoding.rates import counts_of, split_sums, unweighted
-from sklearn_fsmd.encoding.table_encoder import FeatureEncoder
-from sklearn_fsmd.encoding.target_statistics import TargetStatistics
+from sklearn_fsmd.encoding.statistics.by_value import ByValue
+from sklearn_fsmd.encoding.statistics.rates import counts_of, split_sums, unweighted
+from sklearn_fsmd.encoding.statistics.target_statistics import TargetStatistics
+from sklearn_fsmd.encoding.table import Encoded, FeatureEncoder
 from sklearn_fsmd.encoding.targets import Targets
 
 MANY_PAIRS = 1_000_000

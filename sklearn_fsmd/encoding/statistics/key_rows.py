@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from sklearn_fsmd.encoding.table_encoder import FeatureEncoder
+from sklearn_fsmd.encoding.table import FeatureEncoder
 
 Key = tuple[int, ...]
 """One code column of the encoder, or several whose combinations of values are used."""

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from sklearn_fsmd.encoding.canonical import LARGEST_FLOAT32, shown
-from sklearn_fsmd.encoding.validation import as_pandas, refuse_masked
-from sklearn_fsmd.encoding.weights import factors_of
+from sklearn_fsmd.encoding.columns import LARGEST_FLOAT32, shown
+from sklearn_fsmd.encoding.table import as_pandas, refuse_masked
+from sklearn_fsmd.encoding.targets.weights import factors_of
 
 NOT_NEGATIVE = ("lognormal", "poisson")
 """Losses that do not allow negative values."""

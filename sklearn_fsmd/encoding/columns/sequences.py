@@ -8,9 +8,9 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-from sklearn_fsmd.encoding.column_selection import column_mask, column_names
-from sklearn_fsmd.encoding.lists import SEQUENCES, ListColumn, is_present
-from sklearn_fsmd.encoding.vector_rows import ORDERED
+from sklearn_fsmd.encoding.columns.lists import SEQUENCES, ListColumn, is_present
+from sklearn_fsmd.encoding.columns.selection import column_mask, column_names
+from sklearn_fsmd.encoding.columns.vector_rows import ORDERED
 from sklearn_fsmd.parameters import InputParameters
 
 N_INSPECTED = 100

@@ -12,7 +12,7 @@ import pandas as pd
 from scipy.sparse import issparse
 from sklearn.utils.validation import check_array, validate_data
 
-from sklearn_fsmd.encoding.canonical import nested_error
+from sklearn_fsmd.encoding.columns import nested_error
 
 _CAST = "Cast it to Int64; ids that are larger to String."
 _NOT_IN_ARROW = {"Object": "Convert it by `.to_pandas()`.", "Int128": _CAST, "UInt128": _CAST}

@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from sklearn_fsmd.training.rowwise_adam import RowWiseAdam, RowWiseAdamW
+from sklearn_fsmd.training.optimizers.rowwise_adam import RowWiseAdam, RowWiseAdamW
 
 
 class AdagradRows(RowWiseAdam):

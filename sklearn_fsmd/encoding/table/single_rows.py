@@ -1,8 +1,8 @@
 """Encoding value by value, for the few rows of an online request.
 
 Encoding arrays has an overhead per column, whatever their length. Here each plain Python value is looked up directly.
-:mod:`~sklearn_fsmd.encoding.canonical` defines equality and missing values, as it does for arrays. Values of other
-types, and invalid ones, are left to the encoding of arrays.
+:mod:`~sklearn_fsmd.encoding.columns.canonical` defines equality and missing values, as it does for arrays. Values of
+other types, and invalid ones, are left to the encoding of arrays.
 """
 
 from __future__ import annotations
@@ -13,9 +13,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from sklearn_fsmd.encoding.canonical import LARGEST_FLOAT32, canonical, holds_lists, kind_of
-from sklearn_fsmd.encoding.columns import UNKNOWN, CategoryColumn
-from sklearn_fsmd.encoding.numeric import NumericColumn
+from sklearn_fsmd.encoding.columns import (
+    LARGEST_FLOAT32,
+    UNKNOWN,
+    CategoryColumn,
+    NumericColumn,
+    canonical,
+    holds_lists,
+    kind_of,
+)
 
 FEW_ROWS = 16
 """Number of rows up to which this is faster."""

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from sklearn.utils.multiclass import type_of_target
 
-from sklearn_fsmd.encoding.canonical import shown
+from sklearn_fsmd.encoding.columns import shown
 from sklearn_fsmd.parameters import warn
 
 VALUES_REMEDY = (

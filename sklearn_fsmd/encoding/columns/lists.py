@@ -11,8 +11,8 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-from sklearn_fsmd.encoding.canonical import MISSING_CODES, shown
-from sklearn_fsmd.encoding.columns import CategoryColumn
+from sklearn_fsmd.encoding.columns.canonical import MISSING_CODES, shown
+from sklearn_fsmd.encoding.columns.category import CategoryColumn
 
 SEQUENCES = (list, tuple, set, frozenset, np.ndarray)
 
@@ -24,7 +24,7 @@ class ListColumn:
     ----------
     name : str, for messages.
     shares : the name of the category whose vocabulary the lists share; None if they have their own.
-    min_frequency : for its own vocabulary, see :class:`~sklearn_fsmd.encoding.columns.CategoryColumn`.
+    min_frequency : for its own vocabulary, see :class:`~sklearn_fsmd.encoding.columns.category.CategoryColumn`.
     max_length : of longer lists, only the last values are used.
     separator : str between the values of lists that are written as strings; None if there are none.
     """

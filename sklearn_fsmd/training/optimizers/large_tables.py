@@ -6,13 +6,13 @@ from typing import Any
 
 import numpy as np
 
-from sklearn_fsmd.encoding import FeatureEncoder
+from sklearn_fsmd.encoding.table import FeatureEncoder
 from sklearn_fsmd.inference import layout_of
 from sklearn_fsmd.network import MultiTaskNetwork, has_own_embeddings
 from sklearn_fsmd.parameters import OPTIMIZERS, MultiTaskParameters, OptimizationParameters, warn
 from sklearn_fsmd.parameters.machine import memory_of
-from sklearn_fsmd.training.rowwise_adagrad import AdagradRows, AdagradRowsW
-from sklearn_fsmd.training.rowwise_adam import RowWiseAdam, RowWiseAdamW
+from sklearn_fsmd.training.optimizers.rowwise_adagrad import AdagradRows, AdagradRowsW
+from sklearn_fsmd.training.optimizers.rowwise_adam import RowWiseAdam, RowWiseAdamW
 
 LARGE_TABLE = 2**19
 """With embedding_optimizer="auto" a table of this many weights or more is trained by rows; see docs/design.md."""

@@ -9,8 +9,8 @@ import torch
 from torch.optim.optimizer import _global_optimizer_post_hooks, _global_optimizer_pre_hooks
 
 from sklearn_fsmd.execution import FEW, Adam, Crew, adam, adam_pieces
-from sklearn_fsmd.training.rowwise_adam import RowWiseAdam
-from sklearn_fsmd.training.weight_average import WeightAverage
+from sklearn_fsmd.training.optimizers.rowwise_adam import RowWiseAdam
+from sklearn_fsmd.training.optimizers.weight_average import WeightAverage
 
 UNSUPPORTED = ("amsgrad", "maximize", "capturable", "differentiable")
 

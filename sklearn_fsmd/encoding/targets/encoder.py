@@ -10,14 +10,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from sklearn_fsmd.encoding.canonical import shown
-from sklearn_fsmd.encoding.classes import given_classes, two_classes
-from sklearn_fsmd.encoding.column_selection import twice_in
-from sklearn_fsmd.encoding.encoded import Encoded
-from sklearn_fsmd.encoding.funnel import settle_children, warn_of_contradictions, young_steps
-from sklearn_fsmd.encoding.validation import as_pandas, refuse_masked
-from sklearn_fsmd.encoding.values import ValueEncoder, Values, without_values
-from sklearn_fsmd.encoding.weights import check_weights, factors_of
+from sklearn_fsmd.encoding.columns import shown, twice_in
+from sklearn_fsmd.encoding.table import Encoded, as_pandas, refuse_masked
+from sklearn_fsmd.encoding.targets.classes import given_classes, two_classes
+from sklearn_fsmd.encoding.targets.funnel import settle_children, warn_of_contradictions, young_steps
+from sklearn_fsmd.encoding.targets.values import ValueEncoder, Values, without_values
+from sklearn_fsmd.encoding.targets.weights import check_weights, factors_of
 
 DEFAULT_NAMES = ("click", "conversion")
 

@@ -21,10 +21,9 @@ from typing import Any
 
 import numpy as np
 
-from sklearn_fsmd.encoding.by_value import ByValue
-from sklearn_fsmd.encoding.encoded import Encoded
-from sklearn_fsmd.encoding.key_rows import Key, KeyRows, renumbered
-from sklearn_fsmd.encoding.rates import (
+from sklearn_fsmd.encoding.statistics.by_value import ByValue
+from sklearn_fsmd.encoding.statistics.key_rows import Key, KeyRows, renumbered
+from sklearn_fsmd.encoding.statistics.rates import (
     compact,
     counts_of,
     log_count,
@@ -35,8 +34,7 @@ from sklearn_fsmd.encoding.rates import (
     units_of,
     unweighted,
 )
-from sklearn_fsmd.encoding.shallow import shallow
-from sklearn_fsmd.encoding.table_encoder import FeatureEncoder
+from sklearn_fsmd.encoding.table import Encoded, FeatureEncoder, shallow
 from sklearn_fsmd.encoding.targets import Targets, events_of
 
 SCALE_TOLERANCE = 0.1
@@ -182,7 +180,7 @@ class TargetStatistics(KeyRows):
         Parameters
         ----------
         known, sums : as the attributes.
-        tallies : sums of the same rows without weights, see :func:`~sklearn_fsmd.encoding.rates.unweighted`.
+        tallies : sums of the same rows without weights, see :func:`~sklearn_fsmd.encoding.statistics.rates.unweighted`.
         total, squares : ``(2 · n_events + 1,)``, the sums over all rows, including those with unknown values, and the
             sums of the squares.
         more : whether the rows are added to those of earlier calls; if not, call :meth:`fit_scale` afterwards.

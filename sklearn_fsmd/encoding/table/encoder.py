@@ -14,14 +14,21 @@ import numpy as np
 import pandas as pd
 import torch
 
-from sklearn_fsmd.encoding.canonical import holds_lists
-from sklearn_fsmd.encoding.column_selection import Selector, categorical_mask, column_names, column_of
-from sklearn_fsmd.encoding.columns import AnotherKindError, CategoryColumn
-from sklearn_fsmd.encoding.encoded import Encoded
-from sklearn_fsmd.encoding.lists import ListColumn
-from sklearn_fsmd.encoding.numeric import NumericColumn
-from sklearn_fsmd.encoding.sequences import SequenceOptions
-from sklearn_fsmd.encoding.single_rows import (
+from sklearn_fsmd.encoding.columns import (
+    AnotherKindError,
+    CategoryColumn,
+    ListColumn,
+    NumericColumn,
+    Selector,
+    SequenceOptions,
+    VectorColumn,
+    categorical_mask,
+    column_names,
+    column_of,
+    holds_lists,
+)
+from sklearn_fsmd.encoding.table.encoded import Encoded
+from sklearn_fsmd.encoding.table.single_rows import (
     FEW_ROWS,
     SINGLE_ROWS,
     NeedsArraysError,
@@ -31,7 +38,6 @@ from sklearn_fsmd.encoding.single_rows import (
     rows_of,
     values_of,
 )
-from sklearn_fsmd.encoding.vectors import VectorColumn
 from sklearn_fsmd.network import Lists, Ragged
 from sklearn_fsmd.parameters import EncodingParameters
 
@@ -48,8 +54,8 @@ class FeatureEncoder:
     Parameters
     ----------
     categorical : which columns are categories; see ``categorical_features`` of the estimators.
-    numeric_scaling, numeric_bins : see :class:`~sklearn_fsmd.encoding.numeric.NumericColumn`.
-    min_frequency : see :class:`~sklearn_fsmd.encoding.columns.CategoryColumn`.
+    numeric_scaling, numeric_bins : see :class:`~sklearn_fsmd.encoding.columns.numeric.NumericColumn`.
+    min_frequency : see :class:`~sklearn_fsmd.encoding.columns.category.CategoryColumn`.
     interpolate_bins : whether the embedding of a number is interpolated between those of bins; "auto" does so if no
         column has many values.
 

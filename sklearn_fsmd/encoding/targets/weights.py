@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from sklearn.utils.validation import check_array, check_consistent_length
 
-from sklearn_fsmd.encoding.canonical import shown
-from sklearn_fsmd.encoding.validation import refuse_masked
+from sklearn_fsmd.encoding.columns import shown
+from sklearn_fsmd.encoding.table import refuse_masked
 
 
 def check_weights(sample_weight: Any, shape: tuple[int, int]) -> np.ndarray:

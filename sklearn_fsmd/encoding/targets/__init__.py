@@ -1,0 +1,38 @@
+"""Y: labels, values and weights, and what follows from a funnel."""
+
+from sklearn_fsmd.encoding.targets.classes import warn_of_guess
+from sklearn_fsmd.encoding.targets.encoder import (
+    DEFAULT_NAMES,
+    LabelledRows,
+    TargetEncoder,
+    Targets,
+    are_moved,
+    events_of,
+    names_of,
+    one_of,
+    refuse_sparse,
+)
+from sklearn_fsmd.encoding.targets.funnel import warn_of_contradictions
+from sklearn_fsmd.encoding.targets.index import index_of_target
+from sklearn_fsmd.encoding.targets.values import ValueEncoder, Values, check_values
+from sklearn_fsmd.encoding.targets.weights import check_weights, factors_of
+
+__all__ = [
+    "DEFAULT_NAMES",
+    "LabelledRows",
+    "TargetEncoder",
+    "Targets",
+    "ValueEncoder",
+    "Values",
+    "are_moved",
+    "check_values",
+    "check_weights",
+    "events_of",
+    "factors_of",
+    "index_of_target",
+    "names_of",
+    "one_of",
+    "refuse_sparse",
+    "warn_of_contradictions",
+    "warn_of_guess",
+]
