@@ -39,6 +39,7 @@ def score_file(
     keep: Sequence[str] = (),
     rank_weights: Sequence[float] | np.ndarray | Mapping[str, float] | None = None,
     conditionals: bool = False,
+    as_shown: bool = False,
     batch_rows: int = BATCH_ROWS,
     resume: bool = False,
     on_error: str = "raise",
@@ -62,6 +63,9 @@ def score_file(
         The exponents of a column ``rank_score``; a dict maps names to exponents. None writes no such column.
     conditionals : bool, default=False
         Whether to write ``p_<task>_given_<step>`` too, for each target that follows a step, such as pCVR for bidding.
+    as_shown : bool, default=False
+        Whether to predict each row for the position in its `bias_features`, as in `predict_marginals`. The source then
+        needs these columns.
     batch_rows : int, default=65536
         Number of rows that are read, scored and written together.
     resume : bool, default=False
@@ -117,7 +121,7 @@ def score_file(
         n_tasks = len(last.task_names_)
         rank_weights = listed(rank_weights, last, "rank_weights")
         exponents_of(rank_weights, sorted({n_tasks, n_tasks + len(last.value_names_)}), "rank_weights")
-    columns = _ScoreColumns(last, rank_weights, conditionals)
+    columns = _ScoreColumns(last, rank_weights, conditionals=conditionals, as_shown=as_shown)
     if twice := twice_in([*keep, *columns.names]):
         raise ValueError(
             f"The sink would have two columns named {twice[0]!r}. Leave it out of `keep`, or rename the target."
@@ -134,8 +138,8 @@ def score_file(
 class _ScoreColumns:
     """The columns of scores in the sink; `model` is the model at the end of Pipelines and searches."""
 
-    def __init__(self, model: Any, rank_weights: Any, conditionals: bool) -> None:
-        self.model, self.rank_weights = model, rank_weights
+    def __init__(self, model: Any, rank_weights: Any, *, conditionals: bool, as_shown: bool) -> None:
+        self.model, self.rank_weights, self.as_shown = model, rank_weights, as_shown
         tasks, before = model.task_names_, model._steps_before if conditionals else ()
         self.with_parent = [k for k, parent in enumerate(before) if parent is not None]
         self.names = [f"p_{name}" for name in tasks]
@@ -144,7 +148,7 @@ class _ScoreColumns:
         self.names += ["rank_score"] if rank_weights is not None else []
 
     def score(self, X: Any) -> list[np.ndarray]:
-        return self._columns_of(self.model._marginals_and_values(X))
+        return self._columns_of(self.model._marginals_and_values(X, as_shown=self.as_shown))
 
     def empty(self) -> list[np.ndarray]:
         """The columns of a file without rows, which have the same dtypes."""
@@ -168,7 +172,8 @@ def _score(model: Any, columns: _ScoreColumns, source: Any, sink: Any, keep: Seq
     with _open(source) as file, replacing(sink, pa.ArrowException) as temporary:
         before, n_rows = split_pipeline(model)[0], 0
         first = _refitted(model) if before else columns.model
-        features = _columns_of_fit(first, [*columns_of(file.schema_arrow, str(source))])
+        file_columns = [*columns_of(file.schema_arrow, str(source))]
+        features = _columns_of_fit(first, file_columns, with_bias=columns.as_shown)
         _refuse_missing(file, keep, source, where=", which `keep` names")
         _refuse_missing(file, features, source, advice=OF_A_PIPELINE)
         kept_fields = [file.schema_arrow.field(name) for name in keep]
@@ -238,10 +243,10 @@ def _refitted(model: Any) -> Any:
     return _refitted(model.best_estimator_) if hasattr(model, "best_estimator_") else model
 
 
-def _columns_of_fit(first: Any, file_columns: Sequence[str]) -> list[str]:
+def _columns_of_fit(first: Any, file_columns: Sequence[str], *, with_bias: bool) -> list[str]:
     """The columns that a model or a Pipeline needs; all columns of the file, if the first step has no names of columns.
 
-    The `bias_features` are left out, since a prediction does not need them.
+    A model needs its `bias_features` only `with_bias`.
     """
     names = getattr(first, "feature_names_in_", None)
     if names is None and hasattr(first, "steps"):
@@ -249,7 +254,7 @@ def _columns_of_fit(first: Any, file_columns: Sequence[str]) -> list[str]:
     if names is None:
         raise ValueError("The model was fitted on an array, without names of columns. Fit it on a DataFrame.")
     encoder = getattr(first, "_encoder", None)
-    bias = set() if encoder is None else set(np.asarray(names)[encoder.is_bias])
+    bias = set() if encoder is None or with_bias else set(np.asarray(names)[encoder.is_bias])
     return [name for name in names if name not in bias]
 
 

@@ -14,6 +14,7 @@ from sklearn.preprocessing import FunctionTransformer, OrdinalEncoder
 
 from sklearn_fsmd import FSMDClassifier
 from sklearn_fsmd.compose import ask
+from sklearn_fsmd.datasets import make_funnel
 from sklearn_fsmd.scoring import score_file
 from tests.conftest import SMALL, make_frame
 
@@ -57,6 +58,25 @@ def test_conditionals_are_written_on_request(fitted, source, tmp_path):
     named.to_parquet(tmp_path / "named.parquet")
     with pytest.raises(ValueError, match="two columns named 'p_conversion_given_click'"):
         score_file(model, tmp_path / "named.parquet", tmp_path / "no.parquet", keep=p[2], conditionals=True)
+
+
+def test_scores_as_shown_use_the_bias_features(tmp_path):
+    X, Y = make_funnel(600, position_bias=1.0, random_state=0, return_X_y=True)
+    model = FSMDClassifier(**SMALL, bias_features=["position"]).fit(X, Y)
+    source, sink = tmp_path / "in.parquet", tmp_path / "out.parquet"
+    X.to_parquet(source)
+    for as_shown in (True, False):
+        score_file(model, source, sink, as_shown=as_shown, conditionals=True)
+        scores = pd.read_parquet(sink)
+        expected = model.predict_marginals(X, as_shown=as_shown)
+        np.testing.assert_allclose(scores[["p_click", "p_conversion"]], expected, rtol=1e-6)
+        pcvr = model.predict_conditionals(X, as_shown=as_shown)[:, 1]
+        np.testing.assert_allclose(scores["p_conversion_given_click"], pcvr, rtol=1e-6)
+    assert (scores["p_click"] != model.predict_marginals(X, as_shown=True)[:, 0]).any()
+    X.drop(columns="position").to_parquet(source)
+    assert score_file(model, source, sink) == 600
+    with pytest.raises(ValueError, match="has no column 'position'"):
+        score_file(model, source, sink, as_shown=True)
 
 
 def test_an_empty_source_gives_an_empty_sink_with_the_same_schema(fitted, source, tmp_path):

@@ -109,13 +109,16 @@ def test_missing_arrow_lists_are_refused_in_single_rows_too(categories):
             encoder.encode(pd.concat([lists] * n)[:n])
 
 
-def test_a_row_with_columns_for_the_slow_path_is_encoded_like_many():
+def test_a_row_with_columns_for_the_slow_path_is_encoded_like_many(monkeypatch):
     encoder = make_encoder(categorical_features=CATEGORIES)
     encoder.fit_encode(FIT)
     row = FIT.iloc[[1]]
     few, many = encoder.encode(row), encode_as_arrays(encoder, row)
     np.testing.assert_array_equal(few.codes, many.codes[:1])
     np.testing.assert_array_equal(few.numbers, many.numbers[:1])
+    monkeypatch.setattr(FeatureEncoder, "_encode", None)
+    with pytest.raises(TypeError, match="not callable"):
+        encoder.encode(row)
 
 
 def test_a_missing_integer_category_next_to_integers():

@@ -114,8 +114,9 @@ def test_changed_rows_outside_the_sample_are_detected(tmp_path, monkeypatch):
             model.fit_dataset(path, TARGETS, resume=True)
 
 
+@pytest.mark.parametrize(("column", "value"), [("tags", ["b", "a"]), ("picture", [0.7, 2.0])], ids=["list", "vector"])
 @pytest.mark.parametrize("from_function", [False, True], ids=["files", "function"])
-def test_changed_lists_are_detected(from_function, tmp_path):
+def test_a_changed_list_or_vector_is_detected(from_function, column, value, tmp_path):
     X, Y = make_frame(400)
     X = X.assign(tags=[["a", "b"][: i % 3] for i in range(400)], picture=[[0.1 * i, 1.0] for i in range(400)])
 
@@ -125,7 +126,7 @@ def test_changed_lists_are_detected(from_function, tmp_path):
     model = FSMDClassifier(**MORE, checkpoint=tmp_path / "c").fit_dataset(source(X), TARGETS)
     again = FSMDClassifier(**MORE, checkpoint=tmp_path / "c").fit_dataset(source(X), TARGETS, resume=True)
     assert_same_fit(model, again)
-    X.at[X.index[7], "tags"] = ["b", "a"]
+    X.at[X.index[7], column] = value
     with pytest.raises(ValueError, match="The data are not those"):
         model.fit_dataset(source(X), TARGETS, resume=True)
 
