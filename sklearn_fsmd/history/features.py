@@ -17,7 +17,7 @@ from sklearn.utils.validation import _check_feature_names_in, check_consistent_l
 
 from sklearn_fsmd.encoding import warn_of_order
 from sklearn_fsmd.encoding.table import as_pandas, read_table
-from sklearn_fsmd.encoding.targets import TargetEncoder, one_of, warn_of_contradictions
+from sklearn_fsmd.encoding.targets import TargetEncoder, events_of, index_of_target, one_of, warn_of_contradictions
 from sklearn_fsmd.estimators import AtomicEstimator, TakesTables, on_snapshot
 from sklearn_fsmd.history.log import EventLog, Key
 from sklearn_fsmd.history.past import EncodedRows, FeatureSpec, Past
@@ -53,9 +53,12 @@ class HistoryFeatures(AtomicEstimator, Saving, TakesTables, TransformerMixin, Ba
         values.
     unit : {"D", "h", "m", "s", "ms", "us", "ns"} or None, default=None
         The unit of times that are numbers, counted since 1970.
-    delay : str or timedelta, default="1h"
+    delay : str, timedelta or dict, default="1h"
         Minimum age of an event that is used for a row: the time until its labels are final and have reached the
-        transformer. If you score a whole day at once, without :meth:`update` in between, set "1D".
+        transformer. If you score a whole day at once, without :meth:`update` in between, set "1D". A dict such as
+        ``{"click": "1h", "conversion": "7D"}`` gives each target its own: the rate of a target is of events that are
+        older than its delay, that of a step given its parent of events older than both. Numbers of events and the
+        seconds since the last one use the shortest delay, lists of last items that of the first target.
     half_life : str, timedelta or None, or list of these, default=None
         The time after which an event counts half. With None all events count the same. A list gives features for each
         of its entries.
@@ -131,7 +134,7 @@ class HistoryFeatures(AtomicEstimator, Saving, TakesTables, TransformerMixin, Ba
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         "time": [str],
         "keys": ["array-like"],
-        "delay": [str, timedelta, np.timedelta64],
+        "delay": [str, timedelta, np.timedelta64, dict],
         "half_life": [str, timedelta, np.timedelta64, list, tuple, None],
         "log": ["boolean"],
         "smoothing": [Interval(Real, 0, None, closed="left"), StrOptions({"auto"})],
@@ -313,10 +316,13 @@ class HistoryFeatures(AtomicEstimator, Saving, TakesTables, TransformerMixin, Ba
     def _feature_spec(self, targets: Sequence[str]) -> tuple[FeatureSpec, list[str]]:
         """Return the features that the parameters define, and the suffix of their names for each half-life."""
         half_lives = list(self.half_life) if isinstance(self.half_life, (list, tuple)) else [self.half_life]
+        parents = parents_of(self.link, len(targets))
+        delays = self._delays(targets)
         spec = FeatureSpec(
             keys=self._keys(),
-            parents=parents_of(self.link, len(targets)),
-            delay=max(span(self.delay, "delay"), 1),  # rows at the same time do not see each other
+            parents=parents,
+            delay=min(delays),
+            delays=[max(delays[k], delays[k if parent is None else parent]) for k, parent in events_of(parents)],
             half_lives=[None if value is None else _half_life(value) for value in half_lives],
             smoothing=SMOOTHING if self.smoothing == "auto" else float(self.smoothing),
             log=self.log,
@@ -324,6 +330,20 @@ class HistoryFeatures(AtomicEstimator, Saving, TakesTables, TransformerMixin, Ba
             last_of=self.last_of,
         )
         return spec, ["" if value is None else f"_{name_of_span(value)}" for value in half_lives]
+
+    def _delays(self, targets: Sequence[str]) -> list[int]:
+        """The delay of each target in nanoseconds, at least 1, since rows at the same time do not see each other."""
+        if not isinstance(self.delay, dict):
+            return [max(span(self.delay, "delay"), 1)] * len(targets)
+        delays = {index_of_target(name, targets): max(span(value, "delay"), 1) for name, value in self.delay.items()}
+        if len(delays) < len(self.delay):
+            raise ValueError(f"The 'delay' parameter names a target twice. Got {self.delay!r}.")
+        if missing := [name for k, name in enumerate(targets) if k not in delays]:
+            raise ValueError(
+                f"The 'delay' parameter must give each target a delay. It gives none to {missing[0]!r}; the targets "
+                f"are {list(targets)}."
+            )
+        return [delays[k] for k in range(len(targets))]
 
     def _set_past(self, past: Past) -> None:
         self._past, self.n_events_ = past, len(past)

@@ -41,6 +41,8 @@ class FeatureSpec:
     keys : the keys.
     parents : the parent of each target, as in the link.
     delay : minimum age in nanoseconds of an event that is counted for a row, at least 1.
+    delays : minimum age of an event that is counted for the rate of each outcome, at least `delay`; empty if all have
+        `delay`.
     half_lives : half-lives in nanoseconds, or None for no decay.
     smoothing : pseudo-counts: how many events at the overall rate are added to each rate.
     log : whether numbers of events and seconds are transformed to log(1 + x).
@@ -55,6 +57,16 @@ class FeatureSpec:
     log: bool
     last: int = 0
     last_of: str | None = None
+    delays: Sequence[int] = ()
+
+    def delay_of(self, outcome: int) -> int:
+        """The minimum age of an event that is counted for the rate of an outcome."""
+        return self.delays[outcome] if self.delays else self.delay
+
+    def later_outcomes(self) -> dict[int, list[int]]:
+        """The outcomes with a longer delay than `delay`, by their delay."""
+        longer = sorted(set(self.delays) - {self.delay})
+        return {delay: [j for j, own in enumerate(self.delays) if own == delay] for delay in longer}
 
     def names(self, targets: Sequence[str], suffixes: Sequence[str]) -> list[str]:
         """Names of the numeric features; `suffixes` has one entry per half-life.
@@ -158,11 +170,10 @@ class Past:
         """
         for decay in self.decays:
             decay.check_times(times)
-        until = times - self.spec.delay
         with nullcontext() if self._are_few(len(times)) else open_engine(self.n_threads) as engine:
-            overall = self._rates(self._sums_until(ALL, until, rows, engine)[0][:, 0], None)
+            overall = self._rates(self._known_sums(ALL, times, rows, engine)[0][:, 0], None)
             blocks = [
-                self._features_of_key(times, *self._sums_until(key, until, rows, engine), overall)
+                self._features_of_key(times, *self._known_sums(key, times, rows, engine), overall)
                 for key in self.spec.keys
             ]
         return np.concatenate(blocks, axis=1) if blocks else np.empty((len(times), 0), np.float32)
@@ -185,13 +196,24 @@ class Past:
         """For each key, return the lists of the last items whose first target is 1, newest last, ``(n,)`` objects."""
         if not self.spec.last:
             return []
-        until, n, columns = times - self.spec.delay, self.spec.last, []
+        until, n, columns = times - self.spec.delay_of(0), self.spec.last, []
         for key in self.spec.keys:
             items = [part.last_items(key, codes, until, n, str(self.spec.last_of)) for part, codes in rows]
             column = np.empty(len(times), dtype=object)
             column[:] = [newest(items_of_row, n) for items_of_row in zip(*items, strict=True)]
             columns.append(column)
         return columns
+
+    def _known_sums(
+        self, key: Key, times: np.ndarray, rows: EncodedRows, engine: Engine | None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """The sums over the events that are old enough at these times, and the time of the last such event."""
+        sums, last = self._sums_until(key, times - self.spec.delay, rows, engine)
+        n_outcomes = sums.shape[2] // 2
+        for delay, outcomes in self.spec.later_outcomes().items():
+            columns = [first + j for first in (1, 1 + n_outcomes) for j in outcomes]  # their positives and trials
+            sums[:, :, columns] = self._sums_until(key, times - delay, rows, engine)[0][:, :, columns]
+        return sums, last
 
     @staticmethod
     def _sums_until(

@@ -28,15 +28,28 @@ class Query:
     def text(self) -> str:
         """The query, which gives the features in the order of the rows."""
         steps, features = self._running_sums("all", (), [Decay(None, 0)]), []
-        joins = [f"ASOF LEFT JOIN running_all AS p_all ON e.t - {self.spec.delay} >= p_all.t"]
+        joins = self._joins("all", ())
         for i, key in enumerate(self.spec.keys):
             key_columns = [f"k{self.columns.index(name)}" for name in key]
             steps += self._running_sums(str(i), key_columns, self.decays)
-            same_key = " AND ".join(f"e.{column} = p_{i}.{column}" for column in key_columns)
-            joins.append(f"ASOF LEFT JOIN running_{i} AS p_{i} ON {same_key} AND e.t - {self.spec.delay} >= p_{i}.t")
-            features += self._features_of_key(f"p_{i}")
+            joins += self._joins(str(i), key_columns)
+            features += self._features_of_key(str(i))
         columns = ", ".join(f"({sql})::FLOAT AS feature{j}" for j, sql in enumerate(features))
         return f"WITH {', '.join(steps)} SELECT {columns} FROM log AS e {' '.join(joins)} ORDER BY e.row"
+
+    def _joins(self, name: str, key: Sequence[str]) -> list[str]:
+        """For each delay, join the running sums of a key up to the time that is `delay` before a row."""
+        joins = []
+        for delay in (self.spec.delay, *self.spec.later_outcomes()):
+            past = self._past(name, delay)
+            conditions = [*(f"e.{column} = {past}.{column}" for column in key), f"e.t - {delay} >= {past}.t"]
+            joins.append(f"ASOF LEFT JOIN running_{name} AS {past} ON {' AND '.join(conditions)}")
+        return joins
+
+    @staticmethod
+    def _past(name: str, delay: int) -> str:
+        """The name of the joined table of the running sums of a key up to `delay` before a row."""
+        return f"p_{name}_{delay}"
 
     @property
     def _amounts(self) -> dict[str, str]:
@@ -63,21 +76,22 @@ class Query:
             f"WINDOW past AS ({by} ORDER BY t ROWS UNBOUNDED PRECEDING))",
         ]
 
-    def _features_of_key(self, past: str) -> list[str]:
-        """The features of one key, from the table `past` of its running sums."""
-        features = []
+    def _features_of_key(self, name: str) -> list[str]:
+        """The features of one key, from the joined tables of its running sums."""
+        features, latest = [], self._past(name, self.spec.delay)
         for d, decay in enumerate(self.decays):
             factor = decay.factors_sql("e.t")
-            events = f"coalesce({past}.n_{d}, 0) * {factor}"
+            events = f"coalesce({latest}.n_{d}, 0) * {factor}"
             features.append(f"ln(1 + {events})" if self.spec.log else events)
             for j in range(len(events_of(self.spec.parents))):
+                past, of_all = (self._past(key, self.spec.delay_of(j)) for key in (name, "all"))
                 positives, trials = (f"coalesce({past}.{what}{j}_{d}, 0)" for what in ("positives", "trials"))
                 # Without smoothing the factor cancels out; and long after the log it underflows to 0.
                 if self.spec.smoothing:
-                    overall = f"p_all.positives{j}_0 / nullif(p_all.trials{j}_0, 0)"
+                    overall = f"{of_all}.positives{j}_0 / nullif({of_all}.trials{j}_0, 0)"
                     positives = f"{positives} * {factor} + {self.spec.smoothing} * {overall}"
                     trials = f"{trials} * {factor} + {self.spec.smoothing}"
                 features.append(f"({positives}) / nullif({trials}, 0)")
-        seconds = f"(e.t - {past}.t) / 1e9"
+        seconds = f"(e.t - {latest}.t) / 1e9"
         features.append(f"ln(1 + {seconds})" if self.spec.log else seconds)
         return features

@@ -55,6 +55,8 @@ def write_and_read(folder, log, history, **options):
         {},
         {"log": False, "smoothing": 0.0},
         {"half_life": [None, "1D"], "delay": "2h"},
+        {"half_life": [None, "1D"], "delay": {"click": "2h", "buy": "30h"}},
+        {"delay": {"click": "9h", "buy": "0s"}, "smoothing": 0.0},
         {"link": "independent", "drop": ["when", "tab"]},
         {"link": [None, None]},
     ],

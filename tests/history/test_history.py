@@ -50,32 +50,34 @@ def make_log(n=150, seed=0, *, missing_labels=False):
 
 def by_loop(events, outcomes, X, *, keys=KEYS, delay="1h", half_life=None, smoothing=10.0, log=True):
     """Features of :class:`HistoryFeatures` by their definition, computed for one row and one key at a time."""
-    delay, lines = pd.Timedelta(delay), []
+    delays, lines = [pd.Timedelta(d) for d in (delay.values() if isinstance(delay, dict) else [delay, delay])], []
     labels = outcomes.to_numpy(copy=True)
     labels[labels[:, 0] == 0, 1] = 0  # no click, so no conversion, even if its label is missing
     for _, row in X.iterrows():
         ago = row["when"] - events["when"]
-        is_past = ((ago >= delay) & (ago > pd.Timedelta(0))).to_numpy()
+        old_enough = [((ago >= delay) & (ago > pd.Timedelta(0))).to_numpy() for delay in delays]
 
-        def rates(is_past, weights, overall=None):
+        def rates(old_enough, weights, overall=None):
             values = []
             for k, given_click in ((0, False), (1, False), (1, True)):
-                counted = is_past & ~np.isnan(labels[:, k])
+                counted = old_enough[k] & ~np.isnan(labels[:, k])
                 if given_click:
-                    counted &= labels[:, 0] == 1
+                    counted &= old_enough[0] & (labels[:, 0] == 1)
                 tried, positive = weights[counted].sum(), (weights * labels[:, k])[counted].sum()
                 if overall is not None and smoothing:
                     tried, positive = tried + smoothing, positive + smoothing * overall[len(values)]
                 values.append(positive / tried if tried > 0 else np.nan)
             return values
 
-        overall, line = rates(is_past, np.ones(len(events))), []
+        overall, line = rates(old_enough, np.ones(len(events))), []
         for key in keys:
             columns = [key] if isinstance(key, str) else key
-            has_key = is_past & (events[columns] == row[columns]).all(axis=1).to_numpy()
+            has_key = (events[columns] == row[columns]).all(axis=1).to_numpy()
+            of_key = [has_key & is_old for is_old in old_enough]
+            latest = of_key[0] | of_key[1]
             weights = np.ones(len(events)) if half_life is None else 0.5 ** (ago / pd.Timedelta(half_life)).to_numpy()
-            n, since = weights[has_key].sum(), ago[has_key].min().total_seconds() if has_key.any() else np.nan
-            line += [np.log1p(n) if log else n, *rates(has_key, weights, overall), np.log1p(since) if log else since]
+            n, since = weights[latest].sum(), ago[latest].min().total_seconds() if latest.any() else np.nan
+            line += [np.log1p(n) if log else n, *rates(of_key, weights, overall), np.log1p(since) if log else since]
         lines.append(line)
     return np.array(lines)
 
@@ -95,6 +97,8 @@ def features_of(out, X):
         {},
         {"delay": "0s"},
         {"delay": "5h30m"},
+        {"delay": {"click": "1h", "buy": "20h"}},
+        {"delay": {"click": "9h", "buy": "2h"}, "half_life": "7h", "smoothing": 0.0},
         {"half_life": "7h"},
         {"smoothing": 0.0},
         {"smoothing": 3.5},
@@ -181,6 +185,30 @@ def test_lists_of_the_last_items(few_rows):
         HistoryFeatures(time="when", keys=KEYS, last=3).fit(X, Y)
     with pytest.raises(ValueError, match="Column 'itm', which 'last_of' names, is not in X"):
         HistoryFeatures(time="when", keys=KEYS, last=3, last_of="itm").fit(X, Y)
+
+
+def test_a_delay_per_target():
+    X, Y = make_log()
+    equal = HistoryFeatures(time="when", keys=KEYS, delay={"click": "5h", "buy": "5h"}).fit_transform(X, Y)
+    pd.testing.assert_frame_equal(equal, HistoryFeatures(time="when", keys=KEYS, delay="5h").fit_transform(X, Y))
+    by_position = HistoryFeatures(time="when", keys=KEYS, delay={1: "20h", 0: "5h"}).fit_transform(X, Y)
+    history = HistoryFeatures(time="when", keys=KEYS, delay={"click": "5h", "buy": "20h"}, last=3, last_of="item")
+    out = history.fit_transform(X, Y)
+    assert len(differing := [name for name in by_position if not out[name].equals(equal[name])]) == 6
+    assert all("buy" in name for name in differing)
+    pd.testing.assert_frame_equal(out[list(by_position)], by_position)
+    lists = HistoryFeatures(time="when", keys=KEYS, delay="5h", last=3, last_of="item").fit_transform(X, Y)
+    assert out["user_last_item"].tolist() == lists["user_last_item"].tolist()
+
+
+def test_labels_that_are_not_final_do_not_change_features_with_a_delay_per_target():
+    X, Y = make_log()
+    now = X["when"].max() + pd.Timedelta("1h")
+    as_known_now = Y.assign(buy=Y["buy"].where(X["when"] <= now - pd.Timedelta("20h")))
+    history = HistoryFeatures(time="when", keys=KEYS, delay={"click": "1h", "buy": "20h"})
+    today = X[:20].assign(when=now)
+    expected = history.fit(X, Y).transform(today)
+    pd.testing.assert_frame_equal(history.fit(X, as_known_now).transform(today), expected)
 
 
 def test_a_model_trains_on_lists_of_the_last_items():
@@ -285,9 +313,10 @@ def test_updates_of_several_threads_are_all_kept():
     assert history.n_events_ == 150
 
 
-def test_a_file_and_a_pickle_hold_the_log(tmp_path):
+@pytest.mark.parametrize("delay", [pd.Timedelta("2h"), {"click": "1h", "buy": pd.Timedelta("1D")}], ids=str)
+def test_a_file_and_a_pickle_hold_the_log(delay, tmp_path):
     X, Y = make_log()
-    history = HistoryFeatures(time="when", keys=KEYS, half_life=[None, "1D"], delay=pd.Timedelta("2h")).fit(X, Y)
+    history = HistoryFeatures(time="when", keys=KEYS, half_life=[None, "1D"], delay=delay).fit(X, Y)
     expected = history.transform(X)
     pd.testing.assert_frame_equal(pickle.loads(pickle.dumps(history)).transform(X), expected)
     history.set_params(delay="9h").save(tmp_path / "history")  # takes effect at the next fit
@@ -359,6 +388,10 @@ def test_a_single_target():
         ({"delay": "3600"}, {}, "The 'delay' parameter has no unit: '3600'. Write '3600s' for seconds"),
         ({"half_life": "7"}, {}, "The 'half_life' parameter has no unit: '7'"),
         ({"delay": "60000D"}, {}, "The 'delay' parameter must be below 146 years"),
+        ({"delay": {"click": "1h"}}, {}, "must give each target a delay. It gives none to 'buy'"),
+        ({"delay": {"click": "1h", "buys": "7D"}}, {}, "There is no target 'buys'; the targets are"),
+        ({"delay": {"click": "1h", 0: "7D", "buy": "7D"}}, {}, "The 'delay' parameter names a target twice"),
+        ({"delay": {"click": "1h", "buy": "7"}}, {}, "The 'delay' parameter has no unit: '7'"),
         ({"half_life": "-1D"}, {}, "The 'half_life' parameter must be a span of time"),
         ({"half_life": "0s"}, {}, "The 'half_life' parameter must be longer than 0. Got '0s' instead"),
         ({"half_life": "1s"}, {}, "span 21.,... times the half-life of 1 s"),
