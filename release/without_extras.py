@@ -22,7 +22,7 @@ def explain(model: Any, X: Any, Y: Any) -> None:
 
 
 def onnx(model: Any, X: Any, Y: Any) -> None:
-    from sklearn_fsmd.export import to_onnx
+    from sklearn_fsmd.export.onnx import to_onnx
 
     with tempfile.TemporaryDirectory() as folder:
         to_onnx(model, Path(folder) / "model.onnx")

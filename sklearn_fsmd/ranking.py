@@ -12,8 +12,8 @@ import pandas as pd
 from sklearn.utils.validation import check_consistent_length
 
 from sklearn_fsmd.compose import fitted_model
-from sklearn_fsmd.encoding import warn_of_order
 from sklearn_fsmd.encoding.table import as_pandas
+from sklearn_fsmd.encoding.warnings import warn_of_order
 from sklearn_fsmd.metrics import check_count, predictions
 
 __all__ = ["pareto_front", "tune_rank_weights", "weighted_product"]

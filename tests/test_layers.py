@@ -17,7 +17,7 @@ LAYERS = [
     ["encoding.columns", "execution"],
     ["encoding.table"],
     ["encoding.targets"],
-    ["encoding.statistics"],
+    ["encoding.statistics", "encoding.warnings"],
     ["encoding"],
     ["encoding.sources"],
     ["compose"],
@@ -29,7 +29,7 @@ LAYERS = [
     ["training.streaming"],
     ["estimators"],
     ["history"],
-    ["export.card"],
+    ["export.card", "export.onnx"],
     ["export", "ray", "scoring"],
 ]
 """From the bottom to the top; a part may import from the layers below it, and inside itself.

@@ -9,7 +9,7 @@ import pytest
 from sklearn.metrics import ndcg_score
 
 from sklearn_fsmd import FSMDClassifier
-from sklearn_fsmd.export import to_onnx
+from sklearn_fsmd.export.onnx import to_onnx
 from sklearn_fsmd.metrics import ndcg_at_k
 from sklearn_fsmd.ranking import tune_rank_weights, weighted_product
 from tests.conftest import SMALL, make_frame

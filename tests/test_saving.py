@@ -26,7 +26,7 @@ from sklearn_fsmd import (
     MultiTaskClassifier,
     SharedBottomClassifier,
 )
-from sklearn_fsmd.export import to_onnx
+from sklearn_fsmd.export.onnx import to_onnx
 from sklearn_fsmd.network.extractors import SharedBottom
 from sklearn_fsmd.persistence import FORMAT_1_DEFAULTS, replacing
 from sklearn_fsmd.persistence import container as storage

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from sklearn_fsmd.encoding.statistics import StepSums
+from sklearn_fsmd.encoding.targets import StepSums
 from sklearn_fsmd.encoding.targets.encoder import Targets
 
 CHAIN = (None, 0, 1)

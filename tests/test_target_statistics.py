@@ -9,7 +9,7 @@ from sklearn.metrics import roc_auc_score
 
 from sklearn_fsmd import FSClassifier, FSMDClassifier, MultiTaskClassifier
 from sklearn_fsmd.encoding.statistics import TargetStatistics
-from sklearn_fsmd.encoding.statistics.keys import in_rows
+from sklearn_fsmd.encoding.statistics.key_selection import in_rows
 from sklearn_fsmd.encoding.statistics.rates import LARGEST_STRENGTH, SMALLEST_STRENGTH, counts_of, log_count
 from sklearn_fsmd.encoding.table import FeatureEncoder
 from sklearn_fsmd.encoding.targets.encoder import Targets

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from sklearn_fsmd import FSMDClassifier
-from sklearn_fsmd.encoding.statistics import StepSums
+from sklearn_fsmd.encoding.targets import StepSums
 from sklearn_fsmd.encoding.targets.encoder import TargetEncoder, Targets, check_weights
 from sklearn_fsmd.encoding.targets.values import Values
 from tests.conftest import SMALL

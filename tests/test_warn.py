@@ -13,7 +13,7 @@ from sklearn.preprocessing import FunctionTransformer
 
 import sklearn_fsmd
 from sklearn_fsmd import FSMDClassifier, metrics
-from sklearn_fsmd.export import to_onnx
+from sklearn_fsmd.export.onnx import to_onnx
 from sklearn_fsmd.parameters import warn
 from tests.conftest import SMALL
 

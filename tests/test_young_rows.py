@@ -7,7 +7,7 @@ import pytest
 
 from sklearn_fsmd import FSClassifier, FSMDClassifier
 from sklearn_fsmd.datasets import make_funnel
-from sklearn_fsmd.encoding import warn_of_young_rows
+from sklearn_fsmd.encoding.targets import warn_of_young_rows
 from sklearn_fsmd.inspection import feature_importances, metric_table
 from sklearn_fsmd.metrics import get_scorer
 from sklearn_fsmd.plotting import LiftDisplay, ParetoDisplay, ReliabilityDisplay

@@ -16,7 +16,7 @@ from sklearn_fsmd.estimators.models import (
     SingleTaskClassifier,
     WideDeepClassifier,
 )
-from sklearn_fsmd.estimators.tables import TakesTables
+from sklearn_fsmd.estimators.tags import TakesTables
 
 __all__ = [
     "AtomicEstimator",

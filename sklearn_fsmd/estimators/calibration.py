@@ -12,9 +12,9 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
-from sklearn_fsmd.encoding import warn_of_orders
 from sklearn_fsmd.encoding.table import Encoded, as_pandas, read_table
 from sklearn_fsmd.encoding.targets import one_of
+from sklearn_fsmd.encoding.warnings import warn_of_orders
 from sklearn_fsmd.estimators.predictions import Predictions
 from sklearn_fsmd.parameters import warn
 from sklearn_fsmd.training import level_of

@@ -9,7 +9,7 @@ from sklearn.utils import Tags
 
 from sklearn_fsmd.encoding.targets import one_of
 from sklearn_fsmd.estimators.atomic import one_at_a_time
-from sklearn_fsmd.estimators.datasets import Datasets
+from sklearn_fsmd.estimators.fit_dataset import Datasets
 from sklearn_fsmd.parameters import checks_parameters, estimator
 from sklearn_fsmd.persistence import FORMAT_1_DEFAULTS, flat_history, network_state, restore_network
 from sklearn_fsmd.training import construction

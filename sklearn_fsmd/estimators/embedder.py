@@ -15,7 +15,7 @@ from sklearn.utils.validation import _check_feature_names_in, check_is_fitted
 from sklearn_fsmd.encoding.columns import column_names
 from sklearn_fsmd.encoding.table import FeatureEncoder, read_table
 from sklearn_fsmd.estimators.atomic import AtomicEstimator, generator_of, on_snapshot
-from sklearn_fsmd.estimators.tables import TakesTables
+from sklearn_fsmd.estimators.tags import TakesTables
 from sklearn_fsmd.parameters import TableParameters, checks_parameters, estimator
 from sklearn_fsmd.parameters.machine import draw_seed, resolve_device, threads
 from sklearn_fsmd.persistence import Saving

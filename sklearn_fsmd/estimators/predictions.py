@@ -10,9 +10,10 @@ import pandas as pd
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from sklearn_fsmd.compose import OutputView, output_view
-from sklearn_fsmd.encoding import InputEncoder, warn_of_orders, warn_of_young_rows
+from sklearn_fsmd.encoding import InputEncoder
 from sklearn_fsmd.encoding.table import Encoded, as_pandas, read_table
-from sklearn_fsmd.encoding.targets import TargetEncoder, one_of
+from sklearn_fsmd.encoding.targets import TargetEncoder, one_of, warn_of_young_rows
+from sklearn_fsmd.encoding.warnings import warn_of_orders
 from sklearn_fsmd.estimators.atomic import AtomicEstimator, on_snapshot
 from sklearn_fsmd.inference import Predictor
 from sklearn_fsmd.metrics import mean_auc

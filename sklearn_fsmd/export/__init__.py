@@ -1,6 +1,6 @@
 """Export of a fitted model: as an ONNX file for other programs, as a model card for readers."""
 
 from sklearn_fsmd.export.card import model_card
-from sklearn_fsmd.export.onnx_file import to_onnx
+from sklearn_fsmd.export.onnx import to_onnx
 
 __all__ = ["model_card", "to_onnx"]

@@ -15,9 +15,9 @@ from sklearn.utils import Tags
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import _check_feature_names_in, check_consistent_length, check_is_fitted
 
-from sklearn_fsmd.encoding import warn_of_order
 from sklearn_fsmd.encoding.table import as_pandas, read_table
 from sklearn_fsmd.encoding.targets import TargetEncoder, events_of, index_of_target, one_of, warn_of_contradictions
+from sklearn_fsmd.encoding.warnings import warn_of_order
 from sklearn_fsmd.estimators import AtomicEstimator, TakesTables, on_snapshot
 from sklearn_fsmd.history.log import EventLog, Key
 from sklearn_fsmd.history.past import EncodedRows, FeatureSpec, Past

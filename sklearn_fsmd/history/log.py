@@ -7,10 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from sklearn_fsmd.encoding import warn_of_codes
 from sklearn_fsmd.encoding.columns import CategoryColumn
 from sklearn_fsmd.encoding.table import codes_of, shallow
 from sklearn_fsmd.encoding.targets import Targets, events_of
+from sklearn_fsmd.encoding.warnings import warn_of_codes
 
 Key = tuple[str, ...]
 """One column, or several columns whose values are combined."""

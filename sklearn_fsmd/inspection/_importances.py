@@ -13,8 +13,8 @@ from sklearn.utils import Bunch, check_random_state
 from sklearn.utils.validation import check_consistent_length
 
 from sklearn_fsmd.compose import fitted_model, split_pipeline
-from sklearn_fsmd.encoding import warn_of_orders
 from sklearn_fsmd.encoding.table import as_pandas, rows_of
+from sklearn_fsmd.encoding.warnings import warn_of_orders
 from sklearn_fsmd.metrics import (
     concordance,
     get_scorer,

@@ -12,7 +12,7 @@ from sklearn_fsmd.metrics._inputs import as_column as as_column
 from sklearn_fsmd.metrics._inputs import check_count as check_count
 from sklearn_fsmd.metrics._inputs import groups_of as groups_of
 from sklearn_fsmd.metrics._inputs import keep_nan as keep_nan
-from sklearn_fsmd.metrics._models import by_classes as by_classes
+from sklearn_fsmd.metrics._labels import by_classes as by_classes
 from sklearn_fsmd.metrics._outcomes import Outcome as Outcome
 from sklearn_fsmd.metrics._outcomes import has_lift as has_lift
 from sklearn_fsmd.metrics._outcomes import named_observations as named_observations

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 from sklearn.utils.validation import check_consistent_length
 
-from sklearn_fsmd.encoding import warn_of_orders
 from sklearn_fsmd.encoding.columns import shown
+from sklearn_fsmd.encoding.warnings import warn_of_orders
 from sklearn_fsmd.metrics._inputs import (
     as_column,
     check_count,

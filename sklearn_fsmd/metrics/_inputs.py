@@ -13,10 +13,10 @@ import pandas as pd
 from sklearn.exceptions import UndefinedMetricWarning
 from sklearn.utils.validation import check_consistent_length, column_or_1d
 
-from sklearn_fsmd.encoding import warn_of_orders
 from sklearn_fsmd.encoding.columns import shown
 from sklearn_fsmd.encoding.table import as_pandas, refuse_masked
 from sklearn_fsmd.encoding.targets import are_moved, check_weights, warn_of_guess
+from sklearn_fsmd.encoding.warnings import warn_of_orders
 from sklearn_fsmd.parameters import warn
 
 

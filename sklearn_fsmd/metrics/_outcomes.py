@@ -9,10 +9,10 @@ import numpy as np
 from sklearn.utils.validation import check_consistent_length
 
 from sklearn_fsmd.compose import ask, fitted_model, model_of
-from sklearn_fsmd.encoding import warn_of_orders, warn_of_young_rows
 from sklearn_fsmd.encoding.columns import twice_in
 from sklearn_fsmd.encoding.table import as_pandas
-from sklearn_fsmd.encoding.targets import names_of
+from sklearn_fsmd.encoding.targets import names_of, warn_of_young_rows
+from sklearn_fsmd.encoding.warnings import warn_of_orders
 from sklearn_fsmd.metrics._inputs import labels_and_scores
 
 

@@ -10,16 +10,10 @@ import pandas as pd
 from sklearn.metrics._scorer import _Scorer
 
 from sklearn_fsmd.compose import ask, model_of
-from sklearn_fsmd.encoding import warn_of_orders, warn_of_young_rows
-from sklearn_fsmd.encoding.targets import DEFAULT_NAMES
+from sklearn_fsmd.encoding.targets import DEFAULT_NAMES, warn_of_young_rows
+from sklearn_fsmd.encoding.warnings import warn_of_orders
 from sklearn_fsmd.metrics._inputs import labels_and_scores, undefined
-from sklearn_fsmd.metrics._models import (
-    by_classes,
-    has_unequal_classes,
-    is_multilabel,
-    probabilities_of,
-    task_weights,
-)
+from sklearn_fsmd.metrics._labels import by_classes, has_unequal_classes, is_multilabel, probabilities_of, task_weights
 from sklearn_fsmd.metrics._outcomes import observations, with_value_parents
 from sklearn_fsmd.metrics._per_task import auc_of, cvr_auc, expected_calibration_error, mean_auc, mean_log_loss
 from sklearn_fsmd.metrics._values import concordance, decile_bias, value_mae, value_rmse

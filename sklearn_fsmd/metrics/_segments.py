@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from sklearn_fsmd.encoding import warn_of_order
 from sklearn_fsmd.encoding.table import as_pandas
+from sklearn_fsmd.encoding.warnings import warn_of_order
 from sklearn_fsmd.metrics._inputs import as_column
 
 

@@ -10,8 +10,8 @@ import pandas as pd
 from sklearn.utils.validation import check_consistent_length
 
 from sklearn_fsmd.compose import ask, fitted_model
-from sklearn_fsmd.encoding import warn_of_order
 from sklearn_fsmd.encoding.table import as_pandas, rows_of
+from sklearn_fsmd.encoding.warnings import warn_of_order
 from sklearn_fsmd.metrics import as_column, column_named, named_observations, ndcg_at_k, task_aucs
 from sklearn_fsmd.plotting._axes import axes_of, keep_apart, label_of, legend_below
 from sklearn_fsmd.ranking import EFFICIENT, efficient, is_weight, listed, pareto_front

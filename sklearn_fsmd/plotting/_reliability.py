@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from sklearn_fsmd.encoding import warn_of_orders
+from sklearn_fsmd.encoding.warnings import warn_of_orders
 from sklearn_fsmd.metrics import (
     Outcome,
     check_count,

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from sklearn_fsmd.compose import ask, fitted_model
-from sklearn_fsmd.encoding import warn_of_order
 from sklearn_fsmd.encoding.table import as_pandas
 from sklearn_fsmd.encoding.targets import index_of_target
+from sklearn_fsmd.encoding.warnings import warn_of_order
 from sklearn_fsmd.metrics import auc_per_task, by_classes, multi_task_gain
 from sklearn_fsmd.plotting._axes import axes_of, keep_apart, label_of, standard_deviations
 

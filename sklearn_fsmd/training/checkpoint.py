@@ -26,7 +26,7 @@ from sklearn_fsmd.persistence import (
     write,
 )
 from sklearn_fsmd.training.early_stopping import EarlyStopping
-from sklearn_fsmd.training.optimizers import AdagradRows, RowWiseAdam, check_same_shapes
+from sklearn_fsmd.training.optimizers import RowWiseAdagrad, RowWiseAdam, check_same_shapes
 
 KIND = "checkpoint"
 
@@ -264,7 +264,7 @@ def _load_optimizer(optimizer: Any, state: dict[str, Any]) -> None:
         if {name: _types_of(value) for name, value in saved.items()} != {n: _types_of(v) for n, v in group.items()}:
             raise ValueError("the optimizer's options are not those of this optimizer")
     key_sets = {frozenset(values) - {"last"} for values in state["state"].values()}
-    keys_of_tables = frozenset(("step", "sum")) if isinstance(optimizer, AdagradRows) else None
+    keys_of_tables = frozenset(("step", "sum")) if isinstance(optimizer, RowWiseAdagrad) else None
     if len(key_sets - {keys_of_tables}) > 1:
         raise ValueError("the optimizer has different states for its parameters")
     is_fused = isinstance(optimizer, RowWiseAdam) or any(group.get("fused") for group in optimizer.param_groups)

@@ -13,10 +13,10 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 from torch import nn
 
-import sklearn_fsmd.export.size
+import sklearn_fsmd.export.onnx.size
 from sklearn_fsmd import DenoisingEmbedder, FSMDClassifier, MultiTaskClassifier, SharedBottomClassifier
 from sklearn_fsmd.datasets import make_funnel
-from sklearn_fsmd.export import to_onnx
+from sklearn_fsmd.export.onnx import to_onnx
 from sklearn_fsmd.history import HistoryFeatures
 from sklearn_fsmd.network import MultiTaskNetwork
 from tests.cases import cases, check, fit, small
@@ -192,7 +192,7 @@ def test_invalid_calls_are_refused_and_write_no_file(case, tmp_path):
 
 def test_a_file_above_two_gibibytes_is_refused_before_it_is_built(monkeypatch, tmp_path):
     monkeypatch.setattr(sklearn_fsmd.export.size, "LIMIT", 3000)
-    monkeypatch.setattr("sklearn_fsmd.export.onnx_file.encode_rows", None)  # the function that would build it
+    monkeypatch.setattr("sklearn_fsmd.export.onnx.file.encode_rows", None)  # the function that would build it
     with pytest.raises(ValueError, match=r"The file would have 0.0 GiB, and ONNX files end at 0.0 GiB. Column 'user'"):
         to_onnx(MODEL, tmp_path / "model.onnx")
 
@@ -208,9 +208,9 @@ def test_the_estimated_size_is_a_lower_bound(tmp_path, monkeypatch):
 def _is_refused(limit, monkeypatch):
     monkeypatch.setattr(sklearn_fsmd.export.size, "LIMIT", limit)
     encoder = MODEL._encoder
-    columns = sklearn_fsmd.export.onnx_file.columns_of(encoder)
+    columns = sklearn_fsmd.export.onnx.file.columns_of(encoder)
     try:
-        sklearn_fsmd.export.size.check_size(encoder, MODEL.module_, columns)
+        sklearn_fsmd.export.onnx.size.check_size(encoder, MODEL.module_, columns)
     except ValueError:
         return True
     return False
@@ -302,7 +302,7 @@ def test_accepts_a_loaded_model(tmp_path):
 
 def test_without_onnx_the_error_names_the_extra(monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, "onnx", None)
-    monkeypatch.delitem(sys.modules, "sklearn_fsmd.export.graph")
+    monkeypatch.delitem(sys.modules, "sklearn_fsmd.export.onnx.graph")
     with pytest.raises(
         ImportError, match=r"to_onnx needs onnx, which cannot be imported .*: pip install 'sklearn-fsmd\["
     ):

@@ -18,7 +18,7 @@ from sklearn_fsmd import (
     MMoEClassifier,
     SingleTaskClassifier,
 )
-from sklearn_fsmd.export import to_onnx
+from sklearn_fsmd.export.onnx import to_onnx
 from sklearn_fsmd.inspection import attributions, item_vectors
 from sklearn_fsmd.network import set_execution
 from sklearn_fsmd.network.dropout import Dropout

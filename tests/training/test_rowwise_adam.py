@@ -14,7 +14,7 @@ from sklearn_fsmd.network import coalesced
 from sklearn_fsmd.training import trainer
 from sklearn_fsmd.training.optimizers import large_tables as tables
 from sklearn_fsmd.training.optimizers import weight_average
-from sklearn_fsmd.training.optimizers.rowwise_adagrad import AdagradRows, AdagradRowsW
+from sklearn_fsmd.training.optimizers.rowwise_adagrad import RowWiseAdagrad, AdagradRowsW
 from sklearn_fsmd.training.optimizers.rowwise_adam import RowWiseAdam, RowWiseAdamW
 from sklearn_fsmd.training.optimizers.weight_average import WeightAverage
 from tests.conftest import SMALL, make_frame
@@ -210,7 +210,7 @@ def test_rowwise_adagrad_equals_the_loop():
     state = optimizer.state[module.weight]
     assert {name: tuple(value.shape) for name, value in state.items()} == {"step": (), "sum": (6,), "last": (6,)}
     undecayed = table(True)
-    optimizer = AdagradRows(undecayed.parameters(), lr=0.01, table_lr=0.3)
+    optimizer = RowWiseAdagrad(undecayed.parameters(), lr=0.01, table_lr=0.3)
     train(undecayed, optimizer, batches)
     assert set(optimizer.state[undecayed.weight]) == {"step", "sum"}  # one number per row, and no more
 

@@ -198,7 +198,7 @@ def test_files_of_older_versions_have_no_slopes(tmp_path):
 
 def test_slopes_apply_to_single_rows_and_in_exported_models(data, tmp_path):
     ort = pytest.importorskip("onnxruntime")
-    from sklearn_fsmd.export import to_onnx
+    from sklearn_fsmd.export.onnx import to_onnx
 
     train, valid, (X, _) = data
     X = X[["price", "user_id"]]

@@ -1,206 +1,87 @@
-"""Selection of the categories, and of the pairs of categories, that get statistics of the targets.
-
-Columns of many values get them, except those whose rates do not predict the validation rows: the rates of a
-meaningless id are noise, with which the network would memorise its rows. Of the other columns, and of pairs with the
-column that has most values, those are added whose rates improve the prediction *of the validation rows*. Training rows
-cannot show this: what a user did in an hour predicts the other rows of that hour well, and the next day not at all.
-"""
+"""Keys of statistics: map the codes of a row of X to a row of each key's table."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any, NamedTuple
+import math
+from collections.abc import Sequence
 
 import numpy as np
-from sklearn.linear_model import LogisticRegression
 
-from sklearn_fsmd.encoding.statistics.key_rows import Key
-from sklearn_fsmd.encoding.statistics.rates import units_of
-from sklearn_fsmd.encoding.statistics.target_statistics import TargetStatistics
 from sklearn_fsmd.encoding.table import FeatureEncoder
-from sklearn_fsmd.encoding.targets import Targets
 
-FEW_VALUES = 10
-"""A column with no more values gets no statistics by itself: the network learns its rates anyway."""
-MOST_ADDED = 4
-"""Largest number of keys that are added to the columns of many values."""
-LEAST_GAIN = 10.0
-"""Rise of the log-likelihood of the validation rows, in nats, for which a key is added."""
-FEWEST_ROWS, LEAST_GAIN_OF_MANY = 500, 2.0
-"""A column of many values is kept if it raises the log-likelihood by so many nats, more than chance would. With fewer
-validation rows than the first number, all are kept."""
-
-Rows = tuple[np.ndarray, Targets]
-"""Codes and targets of some rows."""
+Key = tuple[int, ...]
+"""One code column of the encoder, or several whose combinations of values are used."""
 
 
-def named_keys(selector: Sequence[Any], columns: Mapping[int, int], names: Sequence[str]) -> list[Key]:
-    """Convert the list `selector`, the parameter `statistics_features`, to keys of code columns.
+class KeyRows:
+    """Rows of a table per key: one row for each code of a single column, or for each known combination of several.
+
+    Row 0 is for unknown values and combinations.
 
     Parameters
     ----------
-    selector : columns and tuples of columns, by name or position.
-    columns : maps the position in X of each category of the network to its code column.
-    names : the names of the columns of X; empty if they have none.
+    keys : the code columns of each key.
 
-    Raises
-    ------
-    ValueError
-        If a column does not exist, or holds no categories.
+    Attributes
+    ----------
+    offsets, sizes : for each column of each key, its first code and its number of codes.
+    known : for each key of several columns, its known combinations, sorted; None for a key of one column.
     """
-    keys = []
-    for item in selector:
-        parts = item if isinstance(item, (tuple, list)) else (item,)
-        key = tuple(_code_column(part, columns, names) for part in parts)
-        if not key or len(set(key)) < len(key):
-            raise ValueError(f"The 'statistics_features' parameter has {item!r}, which is no combination of columns.")
-        keys.append(key)
-    return list(dict.fromkeys(keys))
+
+    def __init__(self, keys: Sequence[Key]) -> None:
+        self.keys = [tuple(key) for key in keys]
+        self.known: list[np.ndarray | None] = []
+
+    def set_codes(self, encoder: FeatureEncoder) -> None:
+        """Set the offsets and sizes of the columns from a fitted encoder."""
+        self.offsets = [[int(encoder.offsets[f]) for f in key] for key in self.keys]
+        self.sizes = [[int(encoder.cardinalities[f]) for f in key] for key in self.keys]
+        names = [column.name for column in encoder.categories.values()]
+        for key, sizes in zip(self.keys, self.sizes, strict=True):
+            if math.prod(sizes) > np.iinfo(np.int64).max:
+                raise ValueError(
+                    f"statistics_features has the combination {tuple(names[f] for f in key)}, whose columns have "
+                    f"{sizes} values. Their product is more than the 64 bits that number a combination: name fewer."
+                )
+
+    def combined(self, i: int, codes: np.ndarray) -> np.ndarray:
+        """One number per row for the codes of key `i`, ``(n,)``; 0 if one of them is unknown."""
+        columns = [codes[:, f].astype(np.int64) - o for f, o in zip(self.keys[i], self.offsets[i], strict=True)]
+        combined = columns[0]
+        for column, size in zip(columns[1:], self.sizes[i][1:], strict=True):
+            combined = np.where((combined > 0) & (column > 0), combined * size + column, 0)
+        return combined
+
+    def combinations(self, codes: np.ndarray) -> list[np.ndarray | None]:
+        """Return the combinations in these rows, sorted, for each key of several columns; None for a single column."""
+        combinations: list[np.ndarray | None] = []
+        for i, key in enumerate(self.keys):
+            distinct = None if len(key) == 1 else np.unique(self.combined(i, codes))
+            combinations.append(None if distinct is None else distinct[distinct > 0])
+        return combinations
+
+    def n_rows(self, i: int) -> int:
+        """Number of rows of the table of key `i`."""
+        known = self.known[i]
+        return self.sizes[i][0] if known is None else len(known) + 1
+
+    def index(self, i: int, codes: np.ndarray) -> np.ndarray:
+        """Row of the table of key `i` for each row of `codes`."""
+        combined, known = self.combined(i, codes), self.known[i]
+        if known is None:
+            return combined
+        if not len(known):
+            return np.zeros(len(codes), dtype=np.int64)
+        position = np.searchsorted(known, combined).clip(max=len(known) - 1)
+        return np.where(known[position] == combined, position + 1, 0)
 
 
-def _code_column(item: Any, columns: Mapping[int, int], names: Sequence[str]) -> int:
-    if isinstance(item, str):
-        if item not in names:
-            raise ValueError(
-                f"statistics_features has an item value {item!r} which is not a valid feature name of the training "
-                f"data. Observed feature names: {list(names)}"
-            )
-        item = list(names).index(item)
-    if not isinstance(item, (int, np.integer)) or isinstance(item, bool):
-        raise ValueError(
-            f"'statistics_features' takes names or positions of columns, and tuples of these. Got {item!r}."
-        )
-    item = int(item)
-    if item not in columns:
-        name = repr(names[item]) if names and 0 <= item < len(names) else item
-        raise ValueError(
-            f"statistics_features has the column {name}, which is not one of the categories that the network reads."
-        )
-    return columns[item]
-
-
-def automatic_keys(
-    encoder: FeatureEncoder,
-    parents: Sequence[int | None],
-    train: Rows,
-    valid: Rows | None,
-    random: np.random.RandomState,
-) -> list[Key]:
-    """Choose columns of many values and other keys; with enough validation rows, only those that help."""
-    sizes = encoder.cardinalities[: len(encoder.categories)]
-    has_many = [column.has_many_values for column in encoder.categories.values()]
-    keys: list[Key] = [(f,) for f, many in enumerate(has_many) if many]
-    if not keys or valid is None:
-        return keys
-    search = _Search(encoder, parents, train, valid, random.randint(2**31 - 1))
-    with ThreadPoolExecutor(2) as pool:  # numpy releases the GIL while it sorts
-        chosen = list(pool.map(search.column, keys))
-    if len(valid[0]) >= FEWEST_ROWS:
-        gains = search.gains([], chosen)
-        chosen = [column for column, gain in zip(chosen, gains, strict=True) if gain > LEAST_GAIN_OF_MANY]
-    largest = int(np.argmax(sizes))
-    singles = [(f,) for f, size in enumerate(sizes) if size > FEW_VALUES + 1 and not has_many[f]]
-    pairs = [(largest, f) for f, size in enumerate(sizes) if f != largest and size > 3]
-    with ThreadPoolExecutor(2) as pool:
-        new = [key for key, is_new in zip(pairs, pool.map(search.is_new, pairs), strict=True) if is_new]
-        candidates = list(pool.map(search.column, singles + new))
-    most = len(chosen) + MOST_ADDED
-    while candidates and len(chosen) < most:
-        gains = search.gains(chosen, candidates)
-        best = int(np.argmax(gains))
-        if gains[best] < LEAST_GAIN:
-            break
-        chosen.append(candidates.pop(best))
-    return [column.key for column in chosen]
-
-
-class _Column(NamedTuple):
-    """Log-odds of each step from the rates of a key: ``(n, K)`` for the training rows and for the validation rows."""
-
-    key: Key
-    train: np.ndarray
-    valid: np.ndarray
-
-
-class _Search:
-    """Computes how much a further key improves the prediction of each step over the chosen keys."""
-
-    def __init__(
-        self, encoder: FeatureEncoder, parents: Sequence[int | None], train: Rows, valid: Rows, seed: int
-    ) -> None:
-        self.encoder, self.parents, self.seed = encoder, parents, seed
-        (self.codes, self.targets), (self.valid_codes, valid_targets) = train, valid
-        plain = TargetStatistics([], parents)
-        self.steps = [plain.events.index((k, parent)) for k, parent in enumerate(parents)]
-        weights = [len(plain.events) + step for step in self.steps]
-        self.train, self.valid = (
-            in_rows(*np.split(plain.contributions(targets)[:, self.steps + weights], 2, axis=1))
-            for targets in (self.targets, valid_targets)
-        )
-
-    def is_new(self, key: Key) -> bool:
-        """Whether a pair neither repeats its first column nor is nearly unique in each row."""
-        first, second = (self.codes[:, f].astype(np.int64) for f in key)
-        n_pairs = len(np.unique(first * (second.max() + 1) + second))
-        return 1.2 * self.encoder.cardinalities[key[0]] < n_pairs < 0.7 * len(self.codes)
-
-    def column(self, key: Key) -> _Column:
-        """Compute the log-odds of a key."""
-        statistics = TargetStatistics([key], self.parents)
-        random = np.random.RandomState(self.seed)
-        train = statistics.learn_codes(self.encoder, self.codes, self.targets, random)
-        columns = [1 + step for step in self.steps]
-        return _Column(key, train[:, columns], statistics.look_up(self.valid_codes)[:, columns])
-
-    def gains(self, chosen: Sequence[_Column], candidates: Sequence[_Column]) -> np.ndarray:
-        """Rise of the validation log-likelihood for each candidate, summed over the steps."""
-        total = np.zeros(len(candidates))
-        for k in range(len(self.parents)):
-            total += self._gains_of_step(k, chosen, candidates)
-        return total
-
-    def _gains_of_step(self, k: int, chosen: Sequence[_Column], candidates: Sequence[_Column]) -> np.ndarray:
-        """Gains for one step, by a Newton step from a logistic regression of the training rows on the chosen keys."""
-        (positive, weight), (valid_positive, valid_weight) = ((p[:, k], w[:, k]) for p, w in (self.train, self.valid))
-        used, valid_used = weight > 0, valid_weight > 0
-        y = positive[used] / weight[used]
-        if not used.any() or not valid_used.any() or not 0 < y.mean() < 1:
-            return np.zeros(len(candidates))
-        X = _side_by_side([column.train[used, k] for column in chosen], len(y))
-        X_valid = _side_by_side([column.valid[valid_used, k] for column in chosen], int(valid_used.sum()))
-        p, p_valid = _predicted(X, y, weight[used], X_valid)
-        residual, curvature = weight[used] * (y - p), weight[used] * p * (1 - p)
-        residual_valid = valid_positive[valid_used] - valid_weight[valid_used] * p_valid
-        curvature_valid = valid_weight[valid_used] * p_valid * (1 - p_valid)
-        A, A_valid = (np.column_stack([np.ones(len(part)), part]) for part in (X, X_valid))
-        project = np.linalg.pinv(A.T @ (A * curvature[:, None])) @ (A * curvature[:, None]).T
-        gains = []
-        for column in candidates:
-            x = column.train[used, k].astype(np.float64)
-            explained = project @ x  # by the chosen keys
-            x = x - A @ explained
-            x_valid = column.valid[valid_used, k] - A_valid @ explained
-            slope = (x @ residual) / max(x @ (curvature * x), 1e-12)
-            gains.append(slope * (x_valid @ residual_valid) - 0.5 * slope**2 * (x_valid @ (curvature_valid * x_valid)))
-        return np.array(gains)
-
-
-def _side_by_side(columns: Sequence[np.ndarray], n: int) -> np.ndarray:
-    return np.column_stack(columns) if columns else np.empty((n, 0), np.float32)
-
-
-def _predicted(X: np.ndarray, y: np.ndarray, weights: np.ndarray, X_valid: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Probabilities of a logistic regression for both tables; without columns, the rate."""
-    if not X.shape[1]:
-        rate = np.average(y, weights=weights)
-        return np.full(len(X), rate), np.full(len(X_valid), rate)
-    # The penalty is tiny, but without it the likelihood has no maximum if the rates separate the few events.
-    model = LogisticRegression(C=1e3, solver="newton-cholesky").fit(X, y > 0, weights)
-    return model.predict_proba(X)[:, 1], model.predict_proba(X_valid)[:, 1]
-
-
-def in_rows(positive: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Divide both ``(n, K)`` by the typical weight of a label, so that gains do not depend on the scale of weights."""
-    units = units_of(weights.sum(axis=0), np.square(weights).sum(axis=0))
-    return positive / units, weights / units
+def renumbered(combined: np.ndarray, old_sizes: Sequence[int], new_sizes: Sequence[int]) -> np.ndarray:
+    """Convert numbers of combinations to columns of other sizes; their order stays."""
+    parts = []
+    for size in reversed(old_sizes[1:]):
+        combined, last = np.divmod(combined, size)
+        parts.append(last)
+    for size, last in zip(new_sizes[1:], reversed(parts), strict=True):
+        combined = combined * size + last
+    return combined

@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 
 from sklearn_fsmd.encoding.statistics.by_value import ByValue
-from sklearn_fsmd.encoding.statistics.key_rows import Key, KeyRows, renumbered
+from sklearn_fsmd.encoding.statistics.keys import Key, KeyRows, renumbered
 from sklearn_fsmd.encoding.statistics.rates import (
     compact,
     counts_of,

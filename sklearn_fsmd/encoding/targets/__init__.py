@@ -14,12 +14,24 @@ from sklearn_fsmd.encoding.targets.encoder import (
 )
 from sklearn_fsmd.encoding.targets.funnel import warn_of_contradictions
 from sklearn_fsmd.encoding.targets.index import index_of_target
+from sklearn_fsmd.encoding.targets.known_labels import (
+    IN_RATES,
+    refuse_unlabeled,
+    refuse_unlabeled_validation,
+    warn_of_other_steps,
+    warn_of_young_rows,
+    warn_of_young_validation,
+    warn_unlabeled_validation,
+)
+from sklearn_fsmd.encoding.targets.step_rates import StepSums
 from sklearn_fsmd.encoding.targets.values import ValueEncoder, Values, check_values
 from sklearn_fsmd.encoding.targets.weights import check_weights, factors_of
 
 __all__ = [
     "DEFAULT_NAMES",
+    "IN_RATES",
     "LabelledRows",
+    "StepSums",
     "TargetEncoder",
     "Targets",
     "ValueEncoder",
@@ -33,6 +45,12 @@ __all__ = [
     "names_of",
     "one_of",
     "refuse_sparse",
+    "refuse_unlabeled",
+    "refuse_unlabeled_validation",
     "warn_of_contradictions",
     "warn_of_guess",
+    "warn_of_other_steps",
+    "warn_of_young_rows",
+    "warn_of_young_validation",
+    "warn_unlabeled_validation",
 ]

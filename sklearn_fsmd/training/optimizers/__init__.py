@@ -7,12 +7,12 @@ from sklearn_fsmd.training.optimizers.large_tables import (
     trains_rows,
     warn_of_shared_rows,
 )
-from sklearn_fsmd.training.optimizers.rowwise_adagrad import AdagradRows
+from sklearn_fsmd.training.optimizers.rowwise_adagrad import RowWiseAdagrad
 from sklearn_fsmd.training.optimizers.rowwise_adam import RowWiseAdam
 from sklearn_fsmd.training.optimizers.weight_average import WeightAverage, check_same_shapes
 
 __all__ = [
-    "AdagradRows",
+    "RowWiseAdagrad",
     "FusedStep",
     "RowWiseAdam",
     "WeightAverage",

@@ -20,7 +20,7 @@ from torch import Tensor
 from sklearn_fsmd.training.optimizers.rowwise_adam import RowWiseAdam, RowWiseAdamW
 
 
-class AdagradRows(RowWiseAdam):
+class RowWiseAdagrad(RowWiseAdam):
     """Adam for dense gradients and row-wise Adagrad for sparse ones.
 
     Parameters
@@ -45,5 +45,5 @@ class AdagradRows(RowWiseAdam):
         state["sum"].index_copy_(0, rows, total)
 
 
-class AdagradRowsW(AdagradRows, RowWiseAdamW):
-    """:class:`AdagradRows` with the decoupled weight decay of :class:`torch.optim.AdamW`."""
+class AdagradRowsW(RowWiseAdagrad, RowWiseAdamW):
+    """:class:`RowWiseAdagrad` with the decoupled weight decay of :class:`torch.optim.AdamW`."""

@@ -2,10 +2,10 @@
 
 from sklearn_fsmd.training.streaming.dataset import Dataset, as_given, listed
 from sklearn_fsmd.training.streaming.feed import StreamFeed
+from sklearn_fsmd.training.streaming.first_pass import encoded, first_pass, validation_blocks
 from sklearn_fsmd.training.streaming.holdout import HoldOut, refuse_a_choice
 from sklearn_fsmd.training.streaming.labels import LabelSums
-from sklearn_fsmd.training.streaming.learning import encoded, first_pass, validation_blocks
-from sklearn_fsmd.training.streaming.scan import scan
+from sklearn_fsmd.training.streaming.second_pass import scan
 from sklearn_fsmd.training.streaming.trial import Trial
 
 __all__ = [

@@ -19,8 +19,8 @@ from sklearn_fsmd.training import TensorData, arrays_of, batch_size_of, masking_
 from sklearn_fsmd.training.distributed import Processes
 from sklearn_fsmd.training.streaming.batches import StreamedBatches, take
 from sklearn_fsmd.training.streaming.dataset import Dataset
+from sklearn_fsmd.training.streaming.first_pass import encoded
 from sklearn_fsmd.training.streaming.labels import LabelSums
-from sklearn_fsmd.training.streaming.learning import encoded
 from sklearn_fsmd.training.streaming.shards import Shard, rows_per_group, split_into_shards
 from sklearn_fsmd.training.streaming.shared_statistics import SharedStatistics
 

@@ -10,8 +10,7 @@ import numpy as np
 import pandas as pd
 
 from sklearn_fsmd.encoding.sources import GroupRates
-from sklearn_fsmd.encoding.statistics import StepSums
-from sklearn_fsmd.encoding.targets import Targets, Values, factors_of
+from sklearn_fsmd.encoding.targets import StepSums, Targets, Values, factors_of
 
 MANY = 1000
 """A target with this many different values is not binary, and no more values are collected."""

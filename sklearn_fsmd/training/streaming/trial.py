@@ -10,7 +10,7 @@ from sklearn_fsmd.encoding.sources import Block
 from sklearn_fsmd.encoding.table import read_table
 from sklearn_fsmd.encoding.targets import TargetEncoder, check_values, check_weights
 from sklearn_fsmd.training.streaming.dataset import Dataset, listed
-from sklearn_fsmd.training.streaming.learning import labels_of
+from sklearn_fsmd.training.streaming.first_pass import labels_of
 
 
 class Trial:

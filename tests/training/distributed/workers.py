@@ -18,8 +18,7 @@ import torch
 from sklearn_fsmd import FSMDClassifier, MultiTaskClassifier
 from sklearn_fsmd.encoding import InputEncoder
 from sklearn_fsmd.encoding.sources import sizes
-from sklearn_fsmd.encoding.statistics import StepSums
-from sklearn_fsmd.encoding.targets import TargetEncoder
+from sklearn_fsmd.encoding.targets import StepSums, TargetEncoder
 from sklearn_fsmd.inspection import item_vectors
 from sklearn_fsmd.training import InMemory, Net, construction
 from sklearn_fsmd.training.distributed import Exchange, LostProcessError, exchange, together

@@ -11,7 +11,7 @@ from sklearn_fsmd.encoding.columns import CategoryColumn
 from sklearn_fsmd.encoding.sources import sizes
 from sklearn_fsmd.training.streaming import Dataset, counting, first_pass
 from sklearn_fsmd.training.streaming.counting import Counter, CountsOnDisk
-from sklearn_fsmd.training.streaming.learning import vocabularies_of
+from sklearn_fsmd.training.streaming.first_pass import vocabularies_of
 from sklearn_fsmd.training.streaming.numbers import SampledNumbers
 from tests.conftest import make_frame
 from tests.training.streaming.conftest import TARGETS, write

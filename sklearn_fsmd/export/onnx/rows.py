@@ -10,13 +10,13 @@ import numpy as np
 
 from sklearn_fsmd.encoding import InputEncoder
 from sklearn_fsmd.encoding.columns import CategoryColumn, ListColumn, NumericColumn, VectorColumn
-from sklearn_fsmd.export import lists, numbers, side_by_side, statistics, vectors, vocabulary
-from sklearn_fsmd.export.columns import Column
-from sklearn_fsmd.export.lists import ListRows
-from sklearn_fsmd.export.names import Value, offsets_name
+from sklearn_fsmd.export.onnx import lists, numbers, side_by_side, statistics, vectors, vocabulary
+from sklearn_fsmd.export.onnx.columns import Column
+from sklearn_fsmd.export.onnx.lists import ListRows
+from sklearn_fsmd.export.onnx.names import Value, offsets_name
 
 if TYPE_CHECKING:
-    from sklearn_fsmd.export.graph import Graph
+    from sklearn_fsmd.export.onnx.graph import Graph
 
 
 @dataclass(frozen=True)

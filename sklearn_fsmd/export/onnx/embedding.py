@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from sklearn_fsmd.export import lists
-from sklearn_fsmd.export.lists import ListRows
-from sklearn_fsmd.export.names import Value
-from sklearn_fsmd.export.rows import Rows
-from sklearn_fsmd.export.weights import Weights
+from sklearn_fsmd.export.onnx import lists
+from sklearn_fsmd.export.onnx.lists import ListRows
+from sklearn_fsmd.export.onnx.names import Value
+from sklearn_fsmd.export.onnx.rows import Rows
+from sklearn_fsmd.export.onnx.weights import Weights
 from sklearn_fsmd.network import Embedding, Interpolation, ListAttention, StackedLinear
 
 if TYPE_CHECKING:
-    from sklearn_fsmd.export.graph import Graph
+    from sklearn_fsmd.export.onnx.graph import Graph
 
 
 def fields(g: Graph, w: Weights, embedding: Embedding, rows: Rows) -> list[Value | None]:

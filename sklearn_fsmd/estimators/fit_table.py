@@ -9,20 +9,21 @@ import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils import check_random_state
 
-from sklearn_fsmd.encoding import (
-    Growth,
-    InputEncoder,
+from sklearn_fsmd.encoding import Growth, InputEncoder
+from sklearn_fsmd.encoding.targets import (
+    LabelledRows,
+    StepSums,
+    TargetEncoder,
+    Targets,
     refuse_unlabeled,
     refuse_unlabeled_validation,
     warn_of_other_steps,
-    warn_of_target_columns,
 )
-from sklearn_fsmd.encoding.statistics import StepSums
-from sklearn_fsmd.encoding.targets import LabelledRows, TargetEncoder, Targets
+from sklearn_fsmd.encoding.warnings import warn_of_target_columns
 from sklearn_fsmd.estimators.atomic import copy_generator, generator_of
 from sklearn_fsmd.estimators.calibration import Calibration, refuse_other_rate, shift_of
-from sklearn_fsmd.estimators.reading import Reading
-from sklearn_fsmd.estimators.statistics import Statistics
+from sklearn_fsmd.estimators.input_checks import Reading
+from sklearn_fsmd.estimators.update_statistics import Statistics
 from sklearn_fsmd.inference import Predictor
 from sklearn_fsmd.parameters import check_widths, estimator
 from sklearn_fsmd.parameters.machine import draw_seed

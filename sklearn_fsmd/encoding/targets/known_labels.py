@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from sklearn_fsmd.encoding.statistics import StepSums
-from sklearn_fsmd.encoding.targets import TargetEncoder, Targets
+from sklearn_fsmd.encoding.targets.encoder import TargetEncoder, Targets
+from sklearn_fsmd.encoding.targets.step_rates import StepSums
 from sklearn_fsmd.parameters import warn
 
 NONE = "no observed label whose weight is not zero"

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 from torch import nn
 
-from sklearn_fsmd.export.names import Value
-from sklearn_fsmd.export.weights import Weights
+from sklearn_fsmd.export.onnx.names import Value
+from sklearn_fsmd.export.onnx.weights import Weights
 from sklearn_fsmd.network import PLE, ExpertLevel, Gates, MMoE, Separate, SharedBottom, StackedMLP
 
 if TYPE_CHECKING:
-    from sklearn_fsmd.export.graph import Graph
+    from sklearn_fsmd.export.onnx.graph import Graph
 
 
 def representations(

@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from sklearn_fsmd.export import embedding, extractors, low_order
-from sklearn_fsmd.export.compression import compressed
-from sklearn_fsmd.export.names import Value
-from sklearn_fsmd.export.own_extractor import own_representations
-from sklearn_fsmd.export.rows import Rows
-from sklearn_fsmd.export.weights import Weights
+from sklearn_fsmd.export.onnx import embedding, extractors, low_order
+from sklearn_fsmd.export.onnx.compression import compressed
+from sklearn_fsmd.export.onnx.names import Value
+from sklearn_fsmd.export.onnx.own_extractor import own_representations
+from sklearn_fsmd.export.onnx.rows import Rows
+from sklearn_fsmd.export.onnx.weights import Weights
 from sklearn_fsmd.network import Member, MultiTaskNetwork, Towers, TreeLink
 
 if TYPE_CHECKING:
-    from sklearn_fsmd.export.graph import Graph
+    from sklearn_fsmd.export.onnx.graph import Graph
 
 
 @dataclass(frozen=True)

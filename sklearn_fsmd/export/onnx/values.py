@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from torch import Tensor
 
-from sklearn_fsmd.export.names import Value
+from sklearn_fsmd.export.onnx.names import Value
 from sklearn_fsmd.network import LogNormal, Poisson, Squared, ValueModel
 
 if TYPE_CHECKING:
-    from sklearn_fsmd.export.graph import Graph
+    from sklearn_fsmd.export.onnx.graph import Graph
 
 Parameters = tuple[Value, ...]
 """The parameters of the distributions, each ``(n, V)``."""

@@ -9,17 +9,18 @@ from typing import Any, NamedTuple, Self
 
 import numpy as np
 
-from sklearn_fsmd.encoding import (
-    Growth,
-    InputEncoder,
+from sklearn_fsmd.encoding import Growth, InputEncoder
+from sklearn_fsmd.encoding.statistics import StatisticsSums, draw_scale
+from sklearn_fsmd.encoding.targets import (
+    LabelledRows,
+    TargetEncoder,
     refuse_unlabeled,
     refuse_unlabeled_validation,
+    warn_of_contradictions,
     warn_of_other_steps,
 )
-from sklearn_fsmd.encoding.statistics import StatisticsSums, draw_scale
-from sklearn_fsmd.encoding.targets import LabelledRows, TargetEncoder, warn_of_contradictions
 from sklearn_fsmd.estimators.atomic import one_at_a_time
-from sklearn_fsmd.estimators.learning import Learning
+from sklearn_fsmd.estimators.fit_table import Learning
 from sklearn_fsmd.parameters import checks_parameters, estimator, warn
 from sklearn_fsmd.parameters.machine import draw_seed
 from sklearn_fsmd.persistence import digest_of

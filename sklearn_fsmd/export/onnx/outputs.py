@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from sklearn_fsmd.export.names import Value
+from sklearn_fsmd.export.onnx.names import Value
 from sklearn_fsmd.network import parents_of
 
 if TYPE_CHECKING:
-    from sklearn_fsmd.export.graph import Graph
+    from sklearn_fsmd.export.onnx.graph import Graph
 
 Parents = Sequence[int | None]
 

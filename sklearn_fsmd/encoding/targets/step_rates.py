@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from sklearn_fsmd.encoding.targets import Targets
+from sklearn_fsmd.encoding.targets.encoder import Targets
 
 
 class StepSums(NamedTuple):

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from sklearn_fsmd.encoding import InputEncoder
 from sklearn_fsmd.encoding.columns import CategoryColumn
-from sklearn_fsmd.export.columns import Column
+from sklearn_fsmd.export.onnx.columns import Column
 from sklearn_fsmd.network import MultiTaskNetwork
 
 LIMIT = 2**31 - 1

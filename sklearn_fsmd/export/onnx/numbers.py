@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from sklearn_fsmd.encoding.columns import LARGEST_FLOAT32, NumericColumn
-from sklearn_fsmd.export.names import Value
+from sklearn_fsmd.export.onnx.names import Value
 
 if TYPE_CHECKING:
-    from sklearn_fsmd.export.graph import Graph
+    from sklearn_fsmd.export.onnx.graph import Graph
 
 
 def scaled_and_bins(g: Graph, columns: Sequence[NumericColumn], x: Value) -> tuple[Value, Value | None]:

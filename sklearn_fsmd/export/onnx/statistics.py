@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from sklearn_fsmd.encoding.statistics import TargetStatistics
-from sklearn_fsmd.export import vocabulary
-from sklearn_fsmd.export.names import Value
+from sklearn_fsmd.export.onnx import vocabulary
+from sklearn_fsmd.export.onnx.names import Value
 
 if TYPE_CHECKING:
-    from sklearn_fsmd.export.graph import Graph
+    from sklearn_fsmd.export.onnx.graph import Graph
 
 
 def look_up(g: Graph, statistics: TargetStatistics, codes: Value) -> Value:

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from sklearn_fsmd.export.names import Value
+from sklearn_fsmd.export.onnx.names import Value
 
 if TYPE_CHECKING:
-    from sklearn_fsmd.export.graph import Graph
+    from sklearn_fsmd.export.onnx.graph import Graph
 
 
 def numbers(g: Graph, columns: Sequence[Value]) -> Value:

@@ -10,7 +10,7 @@ import numpy as np
 
 from sklearn_fsmd.encoding import InputEncoder
 from sklearn_fsmd.encoding.columns import CategoryColumn, ListColumn, NumericColumn, VectorColumn, shown
-from sklearn_fsmd.export.names import OUTPUTS, check_names, offsets_name
+from sklearn_fsmd.export.onnx.names import OUTPUTS, check_names, offsets_name
 
 Type = Literal["string", "int64", "double", "float"]
 

@@ -9,7 +9,7 @@ import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
-from sklearn_fsmd.export.names import Value
+from sklearn_fsmd.export.onnx.names import Value
 
 ML = "ai.onnx.ml"
 ML_OPSET = 4

@@ -10,12 +10,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from sklearn_fsmd.export.names import Value
+from sklearn_fsmd.export.onnx.names import Value
 from sklearn_fsmd.network import representations
 from sklearn_fsmd.parameters.machine import without_autocast
 
 if TYPE_CHECKING:
-    from sklearn_fsmd.export.graph import Graph
+    from sklearn_fsmd.export.onnx.graph import Graph
 
 N_ROWS = 7
 """Rows of the example input that the exporter traces; the exported model takes any number of rows."""

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from sklearn_fsmd.export.names import Value
-from sklearn_fsmd.export.rows import Rows
+from sklearn_fsmd.export.onnx.names import Value
+from sklearn_fsmd.export.onnx.rows import Rows
 from sklearn_fsmd.network import Layout, Range
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from sklearn_fsmd.export.graph import Graph
+    from sklearn_fsmd.export.onnx.graph import Graph
 
 
 def compressed(g: Graph, layout: Layout | None, rows: Rows) -> Rows:

@@ -12,15 +12,15 @@ from typing import Any
 import numpy as np
 
 from sklearn_fsmd.estimators import MultiTaskClassifier
-from sklearn_fsmd.export.columns import Column, bias_names, columns_of
-from sklearn_fsmd.export.last_step import last_step
-from sklearn_fsmd.export.names import OUTPUTS, VALUES
-from sklearn_fsmd.export.network import outputs_by_member
-from sklearn_fsmd.export.outputs import conditionals, marginals, rank_score, step_probabilities
-from sklearn_fsmd.export.rows import encode_rows
-from sklearn_fsmd.export.size import check_size
-from sklearn_fsmd.export.values import expected, per_impression
-from sklearn_fsmd.export.weights import digest_of
+from sklearn_fsmd.export.onnx.columns import Column, bias_names, columns_of
+from sklearn_fsmd.export.onnx.last_step import last_step
+from sklearn_fsmd.export.onnx.names import OUTPUTS, VALUES
+from sklearn_fsmd.export.onnx.network import outputs_by_member
+from sklearn_fsmd.export.onnx.outputs import conditionals, marginals, rank_score, step_probabilities
+from sklearn_fsmd.export.onnx.rows import encode_rows
+from sklearn_fsmd.export.onnx.size import check_size
+from sklearn_fsmd.export.onnx.values import expected, per_impression
+from sklearn_fsmd.export.onnx.weights import digest_of
 from sklearn_fsmd.parameters.machine import cpu_by_default
 from sklearn_fsmd.persistence import digest_of as digest_of_values
 from sklearn_fsmd.persistence import replacing
@@ -104,7 +104,7 @@ def to_onnx(
     ['user_id', 'price']
     """
     try:
-        from sklearn_fsmd.export.graph import Graph
+        from sklearn_fsmd.export.onnx.graph import Graph
     except ImportError as error:
         raise ImportError(
             f"to_onnx needs onnx, which cannot be imported ({error}): pip install 'sklearn-fsmd[onnx]'."

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 from torch import nn
 
-from sklearn_fsmd.export import lists
-from sklearn_fsmd.export.names import Value
-from sklearn_fsmd.export.rows import Rows
-from sklearn_fsmd.export.weights import Weights
+from sklearn_fsmd.export.onnx import lists
+from sklearn_fsmd.export.onnx.names import Value
+from sklearn_fsmd.export.onnx.rows import Rows
+from sklearn_fsmd.export.onnx.weights import Weights
 from sklearn_fsmd.network import FM, FieldWeightedFM, Linear
 
 if TYPE_CHECKING:
-    from sklearn_fsmd.export.graph import Graph
+    from sklearn_fsmd.export.onnx.graph import Graph
 
 
 def logits(g: Graph, w: Weights, part: nn.Module, rows: Rows, fields: list[Value | None]) -> Value:

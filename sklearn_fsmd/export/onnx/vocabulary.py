@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from sklearn_fsmd.encoding.columns import CategoryColumn
-from sklearn_fsmd.export.columns import Column
-from sklearn_fsmd.export.names import Value
+from sklearn_fsmd.export.onnx.columns import Column
+from sklearn_fsmd.export.onnx.names import Value
 from sklearn_fsmd.parameters import warn
 
 if TYPE_CHECKING:
-    from sklearn_fsmd.export.graph import Graph
+    from sklearn_fsmd.export.onnx.graph import Graph
 
 DOMAIN = "ai.onnx.ml"
 

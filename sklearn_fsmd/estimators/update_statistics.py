@@ -6,10 +6,10 @@ from typing import Any, Self
 
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
-from sklearn_fsmd.encoding import IN_RATES, Growth, warn_of_orders, warn_of_young_rows
-from sklearn_fsmd.encoding.statistics import StepSums
+from sklearn_fsmd.encoding import Growth
 from sklearn_fsmd.encoding.table import as_pandas
-from sklearn_fsmd.encoding.targets import one_of
+from sklearn_fsmd.encoding.targets import IN_RATES, StepSums, one_of, warn_of_young_rows
+from sklearn_fsmd.encoding.warnings import warn_of_orders
 from sklearn_fsmd.estimators.calibration import refuse_unsampled
 from sklearn_fsmd.estimators.predictions import Predictions
 from sklearn_fsmd.inference import Predictor

@@ -9,22 +9,26 @@ import numpy as np
 import pandas as pd
 from sklearn.utils.validation import check_consistent_length
 
-from sklearn_fsmd.encoding import (
-    InputEncoder,
+from sklearn_fsmd.encoding import InputEncoder
+from sklearn_fsmd.encoding.table import as_pandas, named_in_errors, read_table
+from sklearn_fsmd.encoding.targets import (
+    LabelledRows,
+    StepSums,
+    TargetEncoder,
+    Targets,
+    warn_of_young_validation,
+    warn_unlabeled_validation,
+)
+from sklearn_fsmd.encoding.warnings import (
     warn_of_ids,
     warn_of_leaking_columns,
     warn_of_missing_codes,
     warn_of_orders,
     warn_of_text,
     warn_of_two_types,
-    warn_of_young_validation,
-    warn_unlabeled_validation,
 )
-from sklearn_fsmd.encoding.statistics import StepSums
-from sklearn_fsmd.encoding.table import as_pandas, named_in_errors, read_table
-from sklearn_fsmd.encoding.targets import LabelledRows, TargetEncoder, Targets
 from sklearn_fsmd.estimators.calibration import refuse_unsampled, shift_of
-from sklearn_fsmd.estimators.tables import TakesTables
+from sklearn_fsmd.estimators.tags import TakesTables
 from sklearn_fsmd.network import parents_of
 from sklearn_fsmd.parameters import MultiTaskParameters, estimator
 

@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 
 from sklearn_fsmd.encoding.columns import columns_of_x, shown
-from sklearn_fsmd.encoding.ids import N_ROWS
 from sklearn_fsmd.encoding.targets import Targets
+from sklearn_fsmd.encoding.warnings.ids import N_ROWS
 from sklearn_fsmd.parameters import warn
 
 FEW_LABELS = 30

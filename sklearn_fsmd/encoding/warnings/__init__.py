@@ -1,0 +1,23 @@
+"""Warnings of common mistakes: ids taken for numbers, odd text, missing codes, X and Y put together wrongly."""
+
+from sklearn_fsmd.encoding.warnings.ids import warn_of_ids
+from sklearn_fsmd.encoding.warnings.missing_codes import warn_of_codes, warn_of_missing_codes
+from sklearn_fsmd.encoding.warnings.odd_text import warn_of_text, warn_of_two_types
+from sklearn_fsmd.encoding.warnings.pairing import (
+    warn_of_leaking_columns,
+    warn_of_order,
+    warn_of_orders,
+    warn_of_target_columns,
+)
+
+__all__ = [
+    "warn_of_codes",
+    "warn_of_ids",
+    "warn_of_leaking_columns",
+    "warn_of_missing_codes",
+    "warn_of_order",
+    "warn_of_orders",
+    "warn_of_target_columns",
+    "warn_of_text",
+    "warn_of_two_types",
+]
