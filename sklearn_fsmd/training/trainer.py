@@ -1,4 +1,4 @@
-"""Train a net."""
+"""One fit of a net: its batches, callbacks and execution, the loop, and the corrections at the end."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from sklearn_fsmd.network import coalesced
 from sklearn_fsmd.training import trainer
 from sklearn_fsmd.training.optimizers import large_tables as tables
 from sklearn_fsmd.training.optimizers import weight_average
-from sklearn_fsmd.training.optimizers.rowwise_adagrad import RowWiseAdagrad, AdagradRowsW
+from sklearn_fsmd.training.optimizers.rowwise_adagrad import RowWiseAdagrad, RowWiseAdagradW
 from sklearn_fsmd.training.optimizers.rowwise_adam import RowWiseAdam, RowWiseAdamW
 from sklearn_fsmd.training.optimizers.weight_average import WeightAverage
 from tests.conftest import SMALL, make_frame
@@ -59,12 +59,12 @@ def test_unused_rows_stay_and_catch_up_on_their_decay():
     assert torch.equal(module.weight[2:], before[2:])
 
 
-@pytest.mark.parametrize("rowwise", [RowWiseAdamW, AdagradRowsW])
+@pytest.mark.parametrize("rowwise", [RowWiseAdamW, RowWiseAdagradW])
 @pytest.mark.parametrize(("before_decay", "after_decay"), [(0.0, 1e8), (1e8, 0.0), (1e8, 5e8)])
 def test_rows_catch_up_on_decay_at_the_rate_of_the_missed_steps(before_decay, after_decay, rowwise):
     module = table(True)
     before = module.weight.detach().clone()
-    options = {"table_lr": 1e-9} if rowwise is AdagradRowsW else {}
+    options = {"table_lr": 1e-9} if rowwise is RowWiseAdagradW else {}
     optimizer = rowwise(module.parameters(), lr=1e-9, weight_decay=before_decay, **options)
     train(module, optimizer, [[0, 5], [0], [0]])
     optimizer.catch_up()
@@ -204,7 +204,7 @@ def test_rowwise_adagrad_equals_the_loop():
     batches = [[0, 1, 1], [0], [2, 5], [0, 2, 2], [3], [1]] * 4
     module = table(True)
     expected = adagrad_loop(module.weight.detach().numpy(), batches, 0.3, 0.1, 0.01)
-    optimizer = AdagradRowsW(module.parameters(), lr=0.01, weight_decay=0.1, table_lr=0.3)
+    optimizer = RowWiseAdagradW(module.parameters(), lr=0.01, weight_decay=0.1, table_lr=0.3)
     train(module, optimizer, batches)
     torch.testing.assert_close(module.weight.detach().numpy(), expected)
     state = optimizer.state[module.weight]

@@ -1,4 +1,4 @@
-"""Counts and smoothed rates, from which statistics of the targets are computed."""
+"""Counts, overall rates, and the strength by which the rates of a category are smoothed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Y: labels, values and weights, and what follows from a funnel."""
+"""Y: labels, values and weights, what follows from a funnel, and which labels are known."""
 
 from sklearn_fsmd.encoding.targets.classes import warn_of_guess
 from sklearn_fsmd.encoding.targets.encoder import (

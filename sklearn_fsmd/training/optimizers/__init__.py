@@ -1,4 +1,4 @@
-"""Optimizers for large embedding tables, and the moving average of the weights."""
+"""Optimizers: Adam in one pass, steps by rows of large tables, and the moving average of the weights."""
 
 from sklearn_fsmd.training.optimizers.fused_step import FusedStep
 from sklearn_fsmd.training.optimizers.large_tables import (
@@ -12,8 +12,8 @@ from sklearn_fsmd.training.optimizers.rowwise_adam import RowWiseAdam
 from sklearn_fsmd.training.optimizers.weight_average import WeightAverage, check_same_shapes
 
 __all__ = [
-    "RowWiseAdagrad",
     "FusedStep",
+    "RowWiseAdagrad",
     "RowWiseAdam",
     "WeightAverage",
     "check_same_shapes",

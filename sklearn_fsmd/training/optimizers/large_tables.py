@@ -11,7 +11,7 @@ from sklearn_fsmd.inference import layout_of
 from sklearn_fsmd.network import MultiTaskNetwork, has_own_embeddings
 from sklearn_fsmd.parameters import OPTIMIZERS, MultiTaskParameters, OptimizationParameters, warn
 from sklearn_fsmd.parameters.machine import memory_of
-from sklearn_fsmd.training.optimizers.rowwise_adagrad import RowWiseAdagrad, AdagradRowsW
+from sklearn_fsmd.training.optimizers.rowwise_adagrad import RowWiseAdagrad, RowWiseAdagradW
 from sklearn_fsmd.training.optimizers.rowwise_adam import RowWiseAdam, RowWiseAdamW
 
 LARGE_TABLE = 2**19
@@ -24,7 +24,7 @@ PRETRAINING_COPIES = 8
 """Copies of a table in pretraining: one for inputs and one for outputs, each with a gradient and two moments."""
 
 ROW_WISE = {"adam": RowWiseAdam, "adamw": RowWiseAdamW}
-ROW_WISE_ADAGRAD = {"adam": RowWiseAdagrad, "adamw": AdagradRowsW}
+ROW_WISE_ADAGRAD = {"adam": RowWiseAdagrad, "adamw": RowWiseAdagradW}
 
 
 def check_table_size(p: MultiTaskParameters, encoder: FeatureEncoder, n_learned: int, device: str) -> None:

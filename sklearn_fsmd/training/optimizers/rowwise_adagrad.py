@@ -45,5 +45,5 @@ class RowWiseAdagrad(RowWiseAdam):
         state["sum"].index_copy_(0, rows, total)
 
 
-class AdagradRowsW(RowWiseAdagrad, RowWiseAdamW):
+class RowWiseAdagradW(RowWiseAdagrad, RowWiseAdamW):
     """:class:`RowWiseAdagrad` with the decoupled weight decay of :class:`torch.optim.AdamW`."""
