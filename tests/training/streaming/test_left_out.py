@@ -77,7 +77,7 @@ def test_an_error_lists_the_faults_if_no_file_is_left(tmp_path):
         FSMDClassifier(**PARAMS).fit_dataset(tmp_path, TARGETS, on_error="skip")
     with pytest.raises(ValueError, match="`on_error` must be 'raise' or 'skip'. Got 'ignore'"):
         FSMDClassifier(**PARAMS).fit_dataset(tmp_path, TARGETS, on_error="ignore")
-    with pytest.raises(ValueError, match="on_error='skip' leaves out files, and `source` is a function"):
+    with pytest.raises(ValueError, match="on_error='skip' leaves out files, and a function returns tables"):
         FSMDClassifier(**PARAMS).fit_dataset(lambda: [together(X, Y)], TARGETS, on_error="skip")
 
 
