@@ -13,7 +13,7 @@ import pandas as pd
 from sklearn_fsmd.encoding.columns import factorize
 from sklearn_fsmd.encoding.sources import Database, ParquetSource
 from sklearn_fsmd.encoding.targets import TargetEncoder, events_of, warn_of_contradictions
-from sklearn_fsmd.history.times import timestamps
+from sklearn_fsmd.history.times import NO_EVENT, timestamps
 
 
 class EventTable(Database):
@@ -85,6 +85,21 @@ class EventTable(Database):
             n_contradictions = {k: n_contradictions.get(k, 0) + n_in_block.get(k, 0) for k in steps}
         warn_of_contradictions(n_contradictions, log.n_rows, self.targets, self.parents)
         self.span = int(min(first for first, _ in spans)), int(max(last for _, last in spans))
+
+    def last_labels(self) -> tuple[list[int], list[int]]:
+        """As :meth:`EventLog.last_labels`, for the events of the table."""
+        outcomes, known, possible = events_of(self.parents), [], []
+        for k, parent in enumerate(self.parents):
+            last = (None, None)
+            if parent is not None:
+                has_label, has_happened = (
+                    f"max(t) FILTER ({what}{outcomes.index(outcome)} = 1)"
+                    for what, outcome in (("trials", (k, parent)), ("positives", (parent, None)))
+                )
+                last = self.execute(f"SELECT {has_label}, {has_happened} FROM log").fetchone()
+            known.append(NO_EVENT if last[0] is None else last[0])
+            possible.append(NO_EVENT if last[1] is None else last[1])
+        return known, possible
 
     @contextmanager
     def result(self, query: str) -> Iterator[Iterator[Any]]:

@@ -58,7 +58,9 @@ class HistoryFeatures(AtomicEstimator, Saving, TakesTables, TransformerMixin, Ba
         transformer. If you score a whole day at once, without :meth:`update` in between, set "1D". A dict such as
         ``{"click": "1h", "conversion": "7D"}`` gives each target its own: the rate of a target is of events that are
         older than its delay, that of a step given its parent of events older than both. Numbers of events and the
-        seconds since the last one use the shortest delay, lists of last items that of the first target.
+        seconds since the last one use the shortest delay, lists of last items that of the first target. After the last
+        event in which the parent of a step has happened and the label of the step is known, no event counts for the
+        step: such events are too young.
     half_life : str, timedelta or None, or list of these, default=None
         The time after which an event counts half. With None all events count the same. A list gives features for each
         of its entries.
@@ -335,7 +337,10 @@ class HistoryFeatures(AtomicEstimator, Saving, TakesTables, TransformerMixin, Ba
         """The delay of each target in nanoseconds, at least 1, since rows at the same time do not see each other."""
         if not isinstance(self.delay, dict):
             return [max(span(self.delay, "delay"), 1)] * len(targets)
-        delays = {index_of_target(name, targets): max(span(value, "delay"), 1) for name, value in self.delay.items()}
+        try:
+            delays = {index_of_target(k, targets): max(span(value, "delay"), 1) for k, value in self.delay.items()}
+        except ValueError as error:
+            raise ValueError(f"In delay={self.delay!r}: {error}") from None
         if len(delays) < len(self.delay):
             raise ValueError(f"The 'delay' parameter names a target twice. Got {self.delay!r}.")
         if missing := [name for k, name in enumerate(targets) if k not in delays]:

@@ -116,7 +116,7 @@ def write_history(
         decays = decays_of(spec.half_lives, span)
         for decay in decays:
             decay.check_times(span)
-        query = Query(spec, decays, columns)
+        query = Query(spec, decays, columns, spec.final_until(*events.last_labels()))
         with events.result(query.text()) as batches:
             write_with_features(sink, log, log_columns, feature_names, batches)
     finally:

@@ -11,6 +11,7 @@ from sklearn_fsmd.encoding.columns import CategoryColumn
 from sklearn_fsmd.encoding.table import codes_of, shallow
 from sklearn_fsmd.encoding.targets import Targets, events_of
 from sklearn_fsmd.encoding.warnings import warn_of_codes
+from sklearn_fsmd.history.times import NO_EVENT
 
 Key = tuple[str, ...]
 """One column, or several columns whose values are combined."""
@@ -80,6 +81,19 @@ class EventLog:
         merged.labels = np.concatenate([log.labels for log in logs])
         merged.observed = np.concatenate([log.observed for log in logs])
         return merged
+
+    def last_labels(self, parents: Sequence[int | None]) -> tuple[list[int], list[int]]:
+        """For each target, the times of the last events in which its parent has happened: with its label, and of all.
+
+        NO_EVENT if there is none, or the target has no parent.
+        """
+        known, possible = [NO_EVENT] * len(parents), [NO_EVENT] * len(parents)
+        for k, parent in enumerate(parents):
+            if parent is not None:
+                has_happened = self.observed[:, parent] & (self.labels[:, parent] == 1)
+                known[k] = int(self.times[has_happened & self.observed[:, k]].max(initial=NO_EVENT))
+                possible[k] = int(self.times[has_happened].max(initial=NO_EVENT))
+        return known, possible
 
     def encode(self, X: pd.DataFrame) -> list[np.ndarray]:
         """Return the codes of each column for query rows; 0 for values that are not in the log."""

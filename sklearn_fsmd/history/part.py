@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 
 import numpy as np
 
@@ -36,10 +37,14 @@ class Part:
         decays: Sequence[Decay],
         no_decay: Decay,
     ) -> None:
-        self.log, self.decays, self.no_decay = log, decays, no_decay
+        self.log, self.parents, self.decays, self.no_decay = log, parents, decays, no_decay
         self.amounts = Amounts(log, parents)
         self.indices: dict[Key, Index] = {}
         self.items: dict[Key, LastItems] = {}
+
+    @cached_property
+    def last_labels(self) -> tuple[list[int], list[int]]:
+        return self.log.last_labels(self.parents)
 
     def sums_until(
         self, key: Key, codes: Sequence[np.ndarray], times: np.ndarray, engine: Engine | None

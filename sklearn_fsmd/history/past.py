@@ -28,6 +28,9 @@ MERGED = 3
 """New events are merged with the last part of the log if it has at most this many times their number of events."""
 
 
+ALWAYS = int(np.iinfo(np.int64).max)
+"""The time up to which labels are final if no event is too young for them."""
+
 EncodedRows = Sequence[tuple[Part, Sequence[np.ndarray]]]
 """Query rows: the parts of the log in which they are looked up, each with the codes of the rows in that part."""
 
@@ -63,10 +66,28 @@ class FeatureSpec:
         """The minimum age of an event that is counted for the rate of an outcome."""
         return self.delays[outcome] if self.delays else self.delay
 
-    def later_outcomes(self) -> dict[int, list[int]]:
-        """The outcomes with a longer delay than `delay`, by their delay."""
-        longer = sorted(set(self.delays) - {self.delay})
-        return {delay: [j for j, own in enumerate(self.delays) if own == delay] for delay in longer}
+    def final_until(self, last_known: Sequence[int], last_possible: Sequence[int]) -> list[int]:
+        """For each outcome, the time up to which its labels are final.
+
+        If a step has happened after the last known label of the next one, events from then on are too young. Their
+        only labels are the 0s of events in which the step has not happened, so they would make the rate too low.
+
+        Parameters
+        ----------
+        last_known, last_possible : for each target, the times of the last events in which its parent has happened, and
+            its label is known or not; see :meth:`EventLog.last_labels`.
+        """
+        until = [k if p > k else ALWAYS for k, p in zip(last_known, last_possible, strict=True)]
+        for k, parent in enumerate(self.parents):
+            until[k] = min(until[k], ALWAYS if parent is None else until[parent])
+        return [until[k] for k, _ in events_of(self.parents)]
+
+    def cutoffs(self, final_until: Sequence[int]) -> dict[tuple[int, int], list[int]]:
+        """The outcomes by their delay and the time up to which they are final; others than `delay` and ALWAYS only."""
+        groups: dict[tuple[int, int], list[int]] = {}
+        for j, final in enumerate(final_until):
+            groups.setdefault((self.delay_of(j), final), []).append(j)
+        return {cutoff: outcomes for cutoff, outcomes in groups.items() if cutoff != (self.delay, ALWAYS)}
 
     def names(self, targets: Sequence[str], suffixes: Sequence[str]) -> list[str]:
         """Names of the numeric features; `suffixes` has one entry per half-life.
@@ -136,6 +157,12 @@ class Past:
     def freshness(self) -> Freshness:
         return Freshness([part.log.times for part in self.parts], self.spec.delay)
 
+    @cached_property
+    def cutoffs(self) -> dict[tuple[int, int], list[int]]:
+        """See :meth:`FeatureSpec.cutoffs`."""
+        last_known, last_possible = np.max([part.last_labels for part in self.parts], axis=0).tolist()
+        return self.spec.cutoffs(self.spec.final_until(last_known, last_possible))
+
     def followed_by(self, new_events: EventLog) -> Past:
         """Return a copy with further events; this object does not change."""
         for part in self.parts:
@@ -144,7 +171,7 @@ class Past:
             return Past(self.log.followed_by(new_events), self.spec, self.n_threads)
         updated = copy.copy(self)
         updated.parts = list(self.parts)
-        for cached in ("log", "whole", "freshness"):
+        for cached in ("log", "whole", "freshness", "cutoffs"):
             updated.__dict__.pop(cached, None)
         last_part = new_events
         while updated.parts and len(updated.parts[-1].log) <= MERGED * len(last_part):
@@ -210,9 +237,10 @@ class Past:
         """The sums over the events that are old enough at these times, and the time of the last such event."""
         sums, last = self._sums_until(key, times - self.spec.delay, rows, engine)
         n_outcomes = sums.shape[2] // 2
-        for delay, outcomes in self.spec.later_outcomes().items():
+        for (delay, final), outcomes in self.cutoffs.items():
             columns = [first + j for first in (1, 1 + n_outcomes) for j in outcomes]  # their positives and trials
-            sums[:, :, columns] = self._sums_until(key, times - delay, rows, engine)[0][:, :, columns]
+            until = np.minimum(times - delay, final)
+            sums[:, :, columns] = self._sums_until(key, until, rows, engine)[0][:, :, columns]
         return sums, last
 
     @staticmethod

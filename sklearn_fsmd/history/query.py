@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from sklearn_fsmd.encoding.targets import events_of
 from sklearn_fsmd.history.decay import Decay
-from sklearn_fsmd.history.past import FeatureSpec
+from sklearn_fsmd.history.past import ALWAYS, FeatureSpec
 
 
 @dataclass(frozen=True)
@@ -19,11 +20,13 @@ class Query:
     spec : the features.
     decays : one per half-life.
     columns : the columns of the keys.
+    final_until : for each outcome, the time up to which its labels are final.
     """
 
     spec: FeatureSpec
     decays: Sequence[Decay]
     columns: Sequence[str]
+    final_until: Sequence[int]
 
     def text(self) -> str:
         """The query, which gives the features in the order of the rows."""
@@ -38,18 +41,23 @@ class Query:
         return f"WITH {', '.join(steps)} SELECT {columns} FROM log AS e {' '.join(joins)} ORDER BY e.row"
 
     def _joins(self, name: str, key: Sequence[str]) -> list[str]:
-        """For each delay, join the running sums of a key up to the time that is `delay` before a row."""
+        """For each cutoff, join the running sums of a key up to the last event that counts for a row."""
         joins = []
-        for delay in (self.spec.delay, *self.spec.later_outcomes()):
-            past = self._past(name, delay)
-            conditions = [*(f"e.{column} = {past}.{column}" for column in key), f"e.t - {delay} >= {past}.t"]
+        for i, (delay, final) in enumerate(self._cutoffs):
+            past = f"p_{name}_{i}"
+            until = f"e.t - {delay}" if final == ALWAYS else f"least(e.t - {delay}, {final})"
+            conditions = [*(f"e.{column} = {past}.{column}" for column in key), f"{until} >= {past}.t"]
             joins.append(f"ASOF LEFT JOIN running_{name} AS {past} ON {' AND '.join(conditions)}")
         return joins
 
-    @staticmethod
-    def _past(name: str, delay: int) -> str:
-        """The name of the joined table of the running sums of a key up to `delay` before a row."""
-        return f"p_{name}_{delay}"
+    @cached_property
+    def _cutoffs(self) -> list[tuple[int, int]]:
+        """Delays, with the times up to which labels are final. The first is that of the numbers of events."""
+        return [(self.spec.delay, ALWAYS), *self.spec.cutoffs(self.final_until)]
+
+    def _past(self, name: str, outcome: int) -> str:
+        """The name of the joined table of the running sums of a key for an outcome."""
+        return f"p_{name}_{self._cutoffs.index((self.spec.delay_of(outcome), self.final_until[outcome]))}"
 
     @property
     def _amounts(self) -> dict[str, str]:
@@ -78,13 +86,13 @@ class Query:
 
     def _features_of_key(self, name: str) -> list[str]:
         """The features of one key, from the joined tables of its running sums."""
-        features, latest = [], self._past(name, self.spec.delay)
+        features, latest = [], f"p_{name}_0"
         for d, decay in enumerate(self.decays):
             factor = decay.factors_sql("e.t")
             events = f"coalesce({latest}.n_{d}, 0) * {factor}"
             features.append(f"ln(1 + {events})" if self.spec.log else events)
             for j in range(len(events_of(self.spec.parents))):
-                past, of_all = (self._past(key, self.spec.delay_of(j)) for key in (name, "all"))
+                past, of_all = self._past(name, j), self._past("all", j)
                 positives, trials = (f"coalesce({past}.{what}{j}_{d}, 0)" for what in ("positives", "trials"))
                 # Without smoothing the factor cancels out; and long after the log it underflows to 0.
                 if self.spec.smoothing:

@@ -191,7 +191,7 @@ def test_invalid_calls_are_refused_and_write_no_file(case, tmp_path):
 
 
 def test_a_file_above_two_gibibytes_is_refused_before_it_is_built(monkeypatch, tmp_path):
-    monkeypatch.setattr(sklearn_fsmd.export.size, "LIMIT", 3000)
+    monkeypatch.setattr(sklearn_fsmd.export.onnx.size, "LIMIT", 3000)
     monkeypatch.setattr("sklearn_fsmd.export.onnx.file.encode_rows", None)  # the function that would build it
     with pytest.raises(ValueError, match=r"The file would have 0.0 GiB, and ONNX files end at 0.0 GiB. Column 'user'"):
         to_onnx(MODEL, tmp_path / "model.onnx")
@@ -206,7 +206,7 @@ def test_the_estimated_size_is_a_lower_bound(tmp_path, monkeypatch):
 
 
 def _is_refused(limit, monkeypatch):
-    monkeypatch.setattr(sklearn_fsmd.export.size, "LIMIT", limit)
+    monkeypatch.setattr(sklearn_fsmd.export.onnx.size, "LIMIT", limit)
     encoder = MODEL._encoder
     columns = sklearn_fsmd.export.onnx.file.columns_of(encoder)
     try:

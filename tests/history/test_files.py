@@ -63,6 +63,20 @@ def write_and_read(folder, log, history, **options):
     ids=str,
 )
 def test_features_equal_those_computed_in_memory(tmp_path, log, params):
+    compare_with_memory(tmp_path, log, params)
+
+
+@pytest.mark.filterwarnings("ignore:Column 'buy' of Y has only one class")
+@pytest.mark.parametrize("share", [0.0, 0.7], ids=["none", "early"])
+def test_young_events_are_treated_as_in_memory(tmp_path, log, share):
+    """Conversions are known for the early events, and 0 without a click."""
+    X, Y = log
+    is_old = X["when"] < X["when"].min() + share * (X["when"].max() - X["when"].min())
+    known = Y.assign(buy=Y["buy"].where(is_old | (Y["click"] == 0)))
+    compare_with_memory(tmp_path, (X, known), {"delay": {"click": "2h", "buy": "9h"}})
+
+
+def compare_with_memory(tmp_path, log, params):
     history = HistoryFeatures(time="when", keys=KEYS, **params)
     actual = write_and_read(tmp_path, log, history, memory="1GB")
     expected = HistoryFeatures(time="when", keys=KEYS, **params).fit_transform(*log)

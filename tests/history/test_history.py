@@ -53,6 +53,10 @@ def by_loop(events, outcomes, X, *, keys=KEYS, delay="1h", half_life=None, smoot
     delays, lines = [pd.Timedelta(d) for d in (delay.values() if isinstance(delay, dict) else [delay, delay])], []
     labels = outcomes.to_numpy(copy=True)
     labels[labels[:, 0] == 0, 1] = 0  # no click, so no conversion, even if its label is missing
+    clicked = labels[:, 0] == 1
+    last_known = events["when"][clicked & ~np.isnan(labels[:, 1])].max()
+    if events["when"][clicked].max() > last_known:  # the later events are too young for the second step
+        labels[(events["when"] > last_known).to_numpy(), 1] = np.nan
     for _, row in X.iterrows():
         ago = row["when"] - events["when"]
         old_enough = [((ago >= delay) & (ago > pd.Timedelta(0))).to_numpy() for delay in delays]
@@ -209,6 +213,34 @@ def test_labels_that_are_not_final_do_not_change_features_with_a_delay_per_targe
     today = X[:20].assign(when=now)
     expected = history.fit(X, Y).transform(today)
     pd.testing.assert_frame_equal(history.fit(X, as_known_now).transform(today), expected)
+
+
+@IGNORE_STALE_LOG
+@pytest.mark.parametrize("n_rows", [1, 200])
+def test_young_events_do_not_lower_the_rates_of_late_steps(n_rows, monkeypatch):
+    """Half of the clicks convert. Of the young events only those without a click have a label, which is 0."""
+    monkeypatch.setattr(past, "SMALL_LOG", 0)
+    monkeypatch.setattr(past, "FEW_ROWS", 10)
+    X = pd.DataFrame({"when": pd.date_range("2026-01-01", periods=400, freq="h"), "user": "a"})
+    Y = pd.DataFrame({"click": [0.0, 0.0, 1.0, 1.0] * 100, "cart": [0.0, 0.0, 0.0, 1.0] * 100})
+    Y = Y.assign(buy=Y["cart"])
+    young = Y[200:].assign(cart=np.where(Y["click"][200:] == 1, np.nan, 0), buy=np.nan)
+    later = pd.DataFrame({"when": X["when"].iloc[-1] + pd.to_timedelta(np.arange(96, 96 + n_rows), "h"), "user": "a"})
+    delay = {"click": "1h", "cart": "1D", "buy": "3D"}
+    history = HistoryFeatures(time="when", keys=["user"], delay=delay, smoothing=0.0, log=False)
+    one_by_one = clone(history).fit(X[:200], Y[:200])
+    for i in range(0, 200, 7):
+        one_by_one.update(X[200 + i : 207 + i], young[i : i + 7])
+    at_once = clone(history).fit(X[:200], Y[:200]).update(X[200:], young)
+    whole = clone(history).fit(X, pd.concat([Y[:200], young]))
+    final = clone(history).fit(X, Y).transform(later)
+    for some in (one_by_one, at_once, whole):
+        out = some.transform(later)
+        assert (out["user_events"] == 400).all()
+        for name in ("click_rate", "cart_rate", "buy_rate", "cart_given_click_rate", "buy_given_cart_rate"):
+            np.testing.assert_allclose(out[f"user_{name}"], final[f"user_{name}"], err_msg=name)
+    at_once.update(X[200:].assign(when=X["when"][200:] + pd.Timedelta("1s")), Y[200:])
+    assert (at_once.transform(later)["user_buy_rate"] < 0.25).all()  # now later events have labels
 
 
 def test_a_model_trains_on_lists_of_the_last_items():
@@ -389,7 +421,7 @@ def test_a_single_target():
         ({"half_life": "7"}, {}, "The 'half_life' parameter has no unit: '7'"),
         ({"delay": "60000D"}, {}, "The 'delay' parameter must be below 146 years"),
         ({"delay": {"click": "1h"}}, {}, "must give each target a delay. It gives none to 'buy'"),
-        ({"delay": {"click": "1h", "buys": "7D"}}, {}, "There is no target 'buys'; the targets are"),
+        ({"delay": {"click": "1h", "buys": "7D"}}, {}, "In delay=.*: There is no target 'buys'; the targets are"),
         ({"delay": {"click": "1h", 0: "7D", "buy": "7D"}}, {}, "The 'delay' parameter names a target twice"),
         ({"delay": {"click": "1h", "buy": "7"}}, {}, "The 'delay' parameter has no unit: '7'"),
         ({"half_life": "-1D"}, {}, "The 'half_life' parameter must be a span of time"),

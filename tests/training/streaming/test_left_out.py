@@ -105,15 +105,15 @@ def test_a_row_group_of_nulls_is_refused_only_for_a_single_target(tmp_path):
 def test_a_file_that_changes_during_a_fit_is_never_skipped(tmp_path, monkeypatch):
     X, Y = make_frame(600)
     path = write(tmp_path / "a.parquet", X, Y)
-    from sklearn_fsmd.estimators import datasets
+    from sklearn_fsmd.estimators import fit_dataset
 
-    scan = datasets.scan
+    scan = fit_dataset.scan
 
     def change(*args, **kwargs):
         write(path, X[:-1], Y[:-1])
         return scan(*args, **kwargs)
 
-    monkeypatch.setattr(datasets, "scan", change)
+    monkeypatch.setattr(fit_dataset, "scan", change)
     model = FSMDClassifier(**PARAMS)
     with pytest.raises(ValueError, match="a.parquet has changed while it was being learned from. Fit again"):
         model.fit_dataset(path, TARGETS, on_error="skip")
