@@ -18,7 +18,7 @@ def main_of(name):
 def test_every_example_is_tested():
     tested = {"quickstart", "pipeline_with_encoders", "ablation_with_grid_search", "own_extractor", "demo"}
     tested |= {"rank_by_two_objectives", "history", "watch_time", "optuna_over_files", "five_lines", "kuairand"}
-    tested |= {"understanding", "model_card", "shop"}
+    tested |= {"understanding", "model_card", "shop_day_by_day"}
     tested |= {"train_on_ray", "score_a_folder"}  # in tests/cluster
     tested |= {"track_with_mlflow", "track_with_tensorboard", "search_with_optuna", "two_objectives_with_optuna"}
     assert {path.stem for path in EXAMPLES.glob("*.py")} == tested
@@ -81,7 +81,7 @@ def test_history():
 
 
 def test_shop():
-    by_day, shelf = main_of("shop")(20_000)
+    by_day, shelf = main_of("shop_day_by_day")(20_000)
     assert list(by_day.index) == list(range(20, 30))
     assert by_day.to_numpy().min() > 0.5
     is_updated = by_day["updated daily"] != by_day["never updated"]

@@ -18,7 +18,7 @@ ORDER = (
     "model_card",
     "history",
     "demo",
-    "shop",
+    "shop_day_by_day",
     "ablation_with_grid_search",
     "watch_time",
     "kuairand",
