@@ -320,11 +320,12 @@ class HistoryFeatures(AtomicEstimator, Saving, TakesTables, TransformerMixin, Ba
         half_lives = list(self.half_life) if isinstance(self.half_life, (list, tuple)) else [self.half_life]
         parents = parents_of(self.link, len(targets))
         delays = self._delays(targets)
+        of_outcomes = [max(delays[k], delays[k if parent is None else parent]) for k, parent in events_of(parents)]
         spec = FeatureSpec(
             keys=self._keys(),
             parents=parents,
             delay=min(delays),
-            delays=[max(delays[k], delays[k if parent is None else parent]) for k, parent in events_of(parents)],
+            delays=of_outcomes if len(set(delays)) > 1 else (),
             half_lives=[None if value is None else _half_life(value) for value in half_lives],
             smoothing=SMOOTHING if self.smoothing == "auto" else float(self.smoothing),
             log=self.log,

@@ -44,6 +44,7 @@ class Part:
 
     @cached_property
     def last_labels(self) -> tuple[list[int], list[int]]:
+        """See :meth:`EventLog.last_labels`; computed once, since later updates do not change this part."""
         return self.log.last_labels(self.parents)
 
     def sums_until(
