@@ -16,12 +16,13 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import _check_feature_names_in, check_consistent_length, check_is_fitted
 
 from sklearn_fsmd.encoding.table import as_pandas, read_table
-from sklearn_fsmd.encoding.targets import TargetEncoder, events_of, index_of_target, one_of, warn_of_contradictions
+from sklearn_fsmd.encoding.targets import TargetEncoder, events_of, one_of, warn_of_contradictions
 from sklearn_fsmd.encoding.warnings import warn_of_order
 from sklearn_fsmd.estimators import AtomicEstimator, TakesTables, on_snapshot
-from sklearn_fsmd.history.log import EventLog, Key
-from sklearn_fsmd.history.past import EncodedRows, FeatureSpec, Past
-from sklearn_fsmd.history.times import moment_of, name_of_span, span, timestamps
+from sklearn_fsmd.history.log import EventLog
+from sklearn_fsmd.history.past import EncodedRows, Past
+from sklearn_fsmd.history.spec import FeatureSpec, delays_of, half_lives_of, keys_of
+from sklearn_fsmd.history.times import moment_of, timestamps
 from sklearn_fsmd.network import parents_of
 from sklearn_fsmd.parameters import checks_parameters, estimator
 from sklearn_fsmd.persistence import Saving
@@ -82,6 +83,9 @@ class HistoryFeatures(AtomicEstimator, Saving, TakesTables, TransformerMixin, Ba
         them.
     drop : sequence of str, default=()
         Columns that are left out of the result, such as the time.
+    prefix : str, default=""
+        What the names of all features start with. Two histories in one Pipeline, such as of two logs or with two
+        settings, need different ones.
     strict_order : bool, default=False
         Whether :meth:`update` refuses events that are older than the latest event of the log.
     n_threads : int or None, default=None
@@ -130,6 +134,7 @@ class HistoryFeatures(AtomicEstimator, Saving, TakesTables, TransformerMixin, Ba
     link: str | Sequence[int | None] = "chain"
     value_targets: Sequence[str | int] | None = None
     drop: Sequence[str] = ()
+    prefix: str = ""
     strict_order: bool = False
     n_threads: int | None = None
 
@@ -145,6 +150,7 @@ class HistoryFeatures(AtomicEstimator, Saving, TakesTables, TransformerMixin, Ba
         "link": [StrOptions({"chain", "independent"}), tuple, list],
         "value_targets": [list, tuple, None],
         "drop": ["array-like"],
+        "prefix": [str],
         "strict_order": ["boolean"],
         "n_threads": [Interval(Integral, 1, None, closed="left"), None],
     }
@@ -304,7 +310,8 @@ class HistoryFeatures(AtomicEstimator, Saving, TakesTables, TransformerMixin, Ba
         times, self._has_zone = timestamps(X[self.time], self.unit)
         self._targets = TargetEncoder().fit(Y, value_targets=self.value_targets)
         self.target_names_ = self._targets.names
-        columns = sorted({name for key in self._keys() for name in key} | ({str(self.last_of)} if self.last else set()))
+        in_keys = {name for key in keys_of(self.keys) for name in key}
+        columns = sorted(in_keys | ({str(self.last_of)} if self.last else set()))
         targets = self._targets.encode(Y, parents=parents_of(self.link, len(self.target_names_)))
         check_consistent_length(X, targets.labels)
         log = EventLog.from_frame(columns, X, times, targets)
@@ -313,43 +320,28 @@ class HistoryFeatures(AtomicEstimator, Saving, TakesTables, TransformerMixin, Ba
         self._set_past(Past(log, spec, self.n_threads))
         duplicates = [name for name in self._names + spec.list_names() if name in X.columns]
         if duplicates:
-            raise ValueError(f"X has a column {duplicates[0]!r}, which is the name of a feature too. Rename it.")
+            raise ValueError(
+                f"X has a column {duplicates[0]!r}, which is the name of a feature too. Rename it, or set `prefix`."
+            )
 
     def _feature_spec(self, targets: Sequence[str]) -> tuple[FeatureSpec, list[str]]:
         """Return the features that the parameters define, and the suffix of their names for each half-life."""
-        half_lives = list(self.half_life) if isinstance(self.half_life, (list, tuple)) else [self.half_life]
-        parents = parents_of(self.link, len(targets))
-        delays = self._delays(targets)
+        parents, delays = parents_of(self.link, len(targets)), delays_of(self.delay, targets)
         of_outcomes = [max(delays[k], delays[k if parent is None else parent]) for k, parent in events_of(parents)]
+        half_lives, suffixes = half_lives_of(self.half_life)
         spec = FeatureSpec(
-            keys=self._keys(),
+            keys=keys_of(self.keys),
             parents=parents,
             delay=min(delays),
             delays=of_outcomes if len(set(delays)) > 1 else (),
-            half_lives=[None if value is None else _half_life(value) for value in half_lives],
+            half_lives=half_lives,
             smoothing=SMOOTHING if self.smoothing == "auto" else float(self.smoothing),
             log=self.log,
             last=self.last,
             last_of=self.last_of,
+            prefix=self.prefix,
         )
-        return spec, ["" if value is None else f"_{name_of_span(value)}" for value in half_lives]
-
-    def _delays(self, targets: Sequence[str]) -> list[int]:
-        """The delay of each target in nanoseconds, at least 1, since rows at the same time do not see each other."""
-        if not isinstance(self.delay, dict):
-            return [max(span(self.delay, "delay"), 1)] * len(targets)
-        try:
-            delays = {index_of_target(k, targets): max(span(value, "delay"), 1) for k, value in self.delay.items()}
-        except ValueError as error:
-            raise ValueError(f"In delay={self.delay!r}: {error}") from None
-        if len(delays) < len(self.delay):
-            raise ValueError(f"The 'delay' parameter names a target twice. Got {self.delay!r}.")
-        if missing := [name for k, name in enumerate(targets) if k not in delays]:
-            raise ValueError(
-                f"The 'delay' parameter must give each target a delay. It gives none to {missing[0]!r}; the targets "
-                f"are {list(targets)}."
-            )
-        return [delays[k] for k in range(len(targets))]
+        return spec, suffixes
 
     def _set_past(self, past: Past) -> None:
         self._past, self.n_events_ = past, len(past)
@@ -361,14 +353,6 @@ class HistoryFeatures(AtomicEstimator, Saving, TakesTables, TransformerMixin, Ba
             features[name] = column
         return pd.concat([X.drop(columns=list(self.drop)), features], axis=1)
 
-    def _keys(self) -> list[Key]:
-        for key in self.keys:
-            if not isinstance(key, (str, list, tuple)):
-                raise ValueError(
-                    f"The 'keys' parameter must hold names of columns, and lists of these. Got {key!r} in it."
-                )
-        return [(key,) if isinstance(key, str) else tuple(key) for key in self.keys]
-
     def _table(self, X: Any, *, reset: bool) -> pd.DataFrame:
         """Check X, and that it has the columns that parameters name."""
         X = as_pandas(X)
@@ -376,11 +360,11 @@ class HistoryFeatures(AtomicEstimator, Saving, TakesTables, TransformerMixin, Ba
             raise TypeError(
                 f"X must be a DataFrame with the columns that `time` and `keys` name. Got a {type(X).__name__}."
             )
-        if not self._keys():
+        if not keys_of(self.keys):
             raise ValueError("The 'keys' parameter must name the columns whose past is computed. Got none.")
         if self.last and self.last_of is None:
             raise ValueError(f"last={self.last} needs `last_of`, the column of the items.")
-        in_keys = [name for key in self._keys() for name in key]
+        in_keys = [name for key in keys_of(self.keys) for name in key]
         item_columns = [self.last_of] if self.last else []
         named: dict[str, Sequence[Any]] = {
             "time": [self.time],
@@ -418,12 +402,6 @@ class HistoryFeatures(AtomicEstimator, Saving, TakesTables, TransformerMixin, Ba
         tags.target_tags.required = True
         tags.target_tags.multi_output = True
         return tags
-
-
-def _half_life(value: Any) -> int:
-    if (length := span(value, "half_life")) == 0:
-        raise ValueError(f"The 'half_life' parameter must be longer than 0. Got {value!r} instead.")
-    return length
 
 
 def refuse_unknown_columns(named: Mapping[str, Iterable[Any]], columns: Sequence[Any], where: str) -> None:

@@ -15,6 +15,7 @@ from sklearn_fsmd.history.events import EventTable
 from sklearn_fsmd.history.features import HistoryFeatures, refuse_unknown_columns
 from sklearn_fsmd.history.output import write_with_features
 from sklearn_fsmd.history.query import Query
+from sklearn_fsmd.history.spec import keys_of
 from sklearn_fsmd.training.streaming import as_given, listed
 
 
@@ -87,7 +88,7 @@ def write_history(
     if is_of(sink, source, [footer.file for footer in log.footers]):
         raise ValueError(f"{sink} is one of the files of the log, or would become one. Choose another sink.")
     targets, drop = listed(as_given("targets", targets)), list(history.drop)
-    keys = history._keys()
+    keys = keys_of(history.keys)
     columns = list(dict.fromkeys(name for key in keys for name in key))
     values = list(history.value_targets or ())
     named: dict[str, list[Any]] = {
@@ -108,7 +109,10 @@ def write_history(
     spec, suffixes = history._feature_spec(targets)
     feature_names = spec.names(targets, suffixes)
     if duplicates := [name for name in feature_names if name in log.columns]:
-        raise ValueError(f"The files have a column {duplicates[0]!r}, which is the name of a feature too. Rename it.")
+        raise ValueError(
+            f"The files have a column {duplicates[0]!r}, which is the name of a feature too. Rename it, or set "
+            "`prefix`."
+        )
     events = EventTable(history.time, history.unit, columns, targets, spec.parents, history.n_threads, memory)
     try:
         events.load(log)

@@ -60,6 +60,6 @@ class Freshness:
                 f"{late.sum():,} of {len(times):,} rows come more than delay={text_of(self.delay)!r} after the last "
                 f"event of the history, of {moment_of(self.last, has_zone)}. In fit, the features of each row counted "
                 "all events up to `delay` before it. Those of these rows lack the later events, so predictions from "
-                "them are off. Add the events in between by `update`, or fit with a `delay` as long as the history may "
-                f"be old: here '{enough}'."
+                "them are off. Add the events in between by `update`, or fit with a `delay`, for each target, of at "
+                f"least the age that the history may have: here '{enough}'."
             )

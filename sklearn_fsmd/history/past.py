@@ -5,20 +5,18 @@ from __future__ import annotations
 import copy
 from collections.abc import Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
 from functools import cached_property, reduce
 
 import numpy as np
 import pandas as pd
 
-from sklearn_fsmd.encoding.columns import twice_in
-from sklearn_fsmd.encoding.targets import events_of
 from sklearn_fsmd.history.decay import decays_of
 from sklearn_fsmd.history.engine import Engine, open_engine
 from sklearn_fsmd.history.freshness import Freshness
 from sklearn_fsmd.history.last import newest
 from sklearn_fsmd.history.log import EventLog, Key
 from sklearn_fsmd.history.part import ALL, Part
+from sklearn_fsmd.history.spec import FeatureSpec
 from sklearn_fsmd.history.times import NO_EVENT
 
 FEW_ROWS, FEW_OF_LOG, SMALL_LOG = 100, 0.001, 100_000
@@ -27,92 +25,8 @@ if the log has at most `SMALL_LOG` events. Otherwise the engine computes them.""
 MERGED = 3
 """New events are merged with the last part of the log if it has at most this many times their number of events."""
 
-
-ALWAYS = int(np.iinfo(np.int64).max)
-"""The time up to which labels are final if no event is too young for them."""
-
 EncodedRows = Sequence[tuple[Part, Sequence[np.ndarray]]]
 """Query rows: the parts of the log in which they are looked up, each with the codes of the rows in that part."""
-
-
-@dataclass(frozen=True)
-class FeatureSpec:
-    """Which features are computed for each row. Fitted transformers store it as a dict.
-
-    Parameters
-    ----------
-    keys : the keys.
-    parents : the parent of each target, as in the link.
-    delay : minimum age in nanoseconds of an event that is counted for a row, at least 1.
-    delays : minimum age of an event that is counted for the rate of each outcome, at least `delay`; empty if all have
-        `delay`.
-    half_lives : half-lives in nanoseconds, or None for no decay.
-    smoothing : pseudo-counts: how many events at the overall rate are added to each rate.
-    log : whether numbers of events and seconds are transformed to log(1 + x).
-    last, last_of : length of the lists of last items, and the column of the items; 0 and None for no lists.
-    """
-
-    keys: Sequence[Key]
-    parents: Sequence[int | None]
-    delay: int
-    half_lives: Sequence[int | None]
-    smoothing: float
-    log: bool
-    last: int = 0
-    last_of: str | None = None
-    delays: Sequence[int] = ()
-
-    def delay_of(self, outcome: int) -> int:
-        """The minimum age of an event that is counted for the rate of an outcome."""
-        return self.delays[outcome] if self.delays else self.delay
-
-    def final_until(self, last_known: Sequence[int], last_possible: Sequence[int]) -> list[int]:
-        """For each outcome, the time up to which its labels are final.
-
-        If a step has happened after the last known label of the next one, events from then on are too young. Their
-        only labels are the 0s of events in which the step has not happened, so they would make the rate too low.
-
-        Parameters
-        ----------
-        last_known, last_possible : for each target, the times of the last events in which its parent has happened, and
-            its label is known or not; see :meth:`EventLog.last_labels`.
-        """
-        until = [k if p > k else ALWAYS for k, p in zip(last_known, last_possible, strict=True)]
-        for k, parent in enumerate(self.parents):
-            until[k] = min(until[k], ALWAYS if parent is None else until[parent])
-        return [until[k] for k, _ in events_of(self.parents)]
-
-    def cutoffs(self, final_until: Sequence[int]) -> dict[tuple[int, int], list[int]]:
-        """The outcomes by their delay and the time up to which they are final; others than `delay` and ALWAYS only."""
-        groups: dict[tuple[int, int], list[int]] = {}
-        for j, final in enumerate(final_until):
-            groups.setdefault((self.delay_of(j), final), []).append(j)
-        return {cutoff: outcomes for cutoff, outcomes in groups.items() if cutoff != (self.delay, ALWAYS)}
-
-    def names(self, targets: Sequence[str], suffixes: Sequence[str]) -> list[str]:
-        """Names of the numeric features; `suffixes` has one entry per half-life.
-
-        Raises
-        ------
-        ValueError
-            If two features have the same name.
-        """
-        names = []
-        for key in self.keys:
-            prefix = "_x_".join(map(str, key))
-            for suffix in suffixes:
-                names.append(f"{prefix}_events{suffix}")
-                for k, parent in events_of(self.parents):
-                    condition = "" if parent is None else f"_given_{targets[parent]}"
-                    names.append(f"{prefix}_{targets[k]}{condition}_rate{suffix}")
-            names.append(f"{prefix}_seconds_since")
-        if twice := twice_in(names):
-            raise ValueError(f"Two columns of the result would be named {twice[0]!r}: name keys and half-lives once.")
-        return names
-
-    def list_names(self) -> list[str]:
-        """Names of the columns of lists."""
-        return [f"{'_x_'.join(map(str, key))}_last_{self.last_of}" for key in self.keys] if self.last else []
 
 
 class Past:

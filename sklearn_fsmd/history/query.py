@@ -8,7 +8,7 @@ from functools import cached_property
 
 from sklearn_fsmd.encoding.targets import events_of
 from sklearn_fsmd.history.decay import Decay
-from sklearn_fsmd.history.past import ALWAYS, FeatureSpec
+from sklearn_fsmd.history.spec import ALWAYS, FeatureSpec
 
 
 @dataclass(frozen=True)

@@ -58,7 +58,7 @@ def write_and_read(folder, log, history, **options):
         {"half_life": [None, "1D"], "delay": {"click": "2h", "buy": "30h"}},
         {"delay": {"click": "9h", "buy": "0s"}, "smoothing": 0.0},
         {"link": "independent", "drop": ["when", "tab"]},
-        {"link": [None, None]},
+        {"link": [None, None], "prefix": "past_"},
     ],
     ids=str,
 )

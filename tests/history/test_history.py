@@ -402,6 +402,29 @@ def test_works_in_a_pipeline_and_a_grid_search():
     assert set(search.best_params_) == {"historyfeatures__delay"}
 
 
+def test_two_histories_in_one_pipeline_have_names_of_their_own():
+    X, Y = make_log()
+    short, long = (
+        HistoryFeatures(time="when", keys=["user"]),
+        HistoryFeatures(time="when", keys=["user"], delay="2D", last=2, last_of="item", prefix="long_"),
+    )
+    both = make_pipeline(short, long)
+    result = both.fit_transform(X, Y)
+    names = both.get_feature_names_out()
+    assert list(result.columns) == list(names)
+    assert [name for name in names if name.startswith("long_")] == [
+        "long_user_events",
+        "long_user_click_rate",
+        "long_user_buy_rate",
+        "long_user_buy_given_click_rate",
+        "long_user_seconds_since",
+        "long_user_last_item",
+    ]
+    alone = long.set_params(prefix="").fit_transform(X, Y)
+    own = [name for name in alone.columns if name not in X.columns]
+    pd.testing.assert_frame_equal(result[[f"long_{name}" for name in own]].set_axis(own, axis=1), alone[own])
+
+
 def test_a_single_target():
     X, Y = make_log()
     out = HistoryFeatures(time="when", keys=["user"]).fit_transform(X, Y["click"])
@@ -437,7 +460,11 @@ def test_a_single_target():
             {"when": "monday"},
             "Column 'when' must hold datetimes or numbers.* it holds 'monday'. Convert it by pandas.to_d",
         ),
-        ({}, {"user_events": 1}, "X has a column 'user_events', which is the name of a feature too"),
+        (
+            {},
+            {"user_events": 1},
+            "X has a column 'user_events', which is the name of a feature too. Rename it, or set `prefix`",
+        ),
     ],
     ids=str,
 )
