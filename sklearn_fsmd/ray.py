@@ -16,13 +16,14 @@ from typing import Any, TypeVar
 
 from sklearn.base import clone
 
+from sklearn_fsmd.estimators import MultiTaskClassifier
 from sklearn_fsmd.persistence import replacing
 from sklearn_fsmd.training.distributed import LostProcessError
 from sklearn_fsmd.training.streaming import as_given, refuse_a_choice
 
 __all__ = ["fit_dataset"]
 
-E = TypeVar("E")
+E = TypeVar("E", bound=MultiTaskClassifier)
 REFUSALS: dict[str, type[Exception]] = {
     kind.__name__: kind for kind in (FloatingPointError, FileNotFoundError, ImportError, TypeError, ValueError)
 }
@@ -133,9 +134,9 @@ def fit_dataset(
         refused = json.loads((folder / REFUSED).read_text())
         raise REFUSALS[refused["kind"]](refused["message"])
     fitted = vars(pickle.loads((folder / MODEL).read_bytes()))  # by pickle, as Ray itself returns results of workers
-    parameters = estimator.get_params(deep=False)  # type: ignore[attr-defined]
-    vars(estimator).update({name: value for name, value in fitted.items() if name not in parameters})
-    return estimator
+    parameters = estimator.get_params(deep=False)
+    learned = {name: value for name, value in fitted.items() if name not in parameters}
+    return estimator._learn_atomically(lambda copied, _: copied.__dict__.update(learned))
 
 
 def _work(job: dict[str, Any]) -> None:

@@ -171,7 +171,7 @@ def _score(model: Any, columns: _ScoreColumns, source: Any, sink: Any, keep: Seq
 
     with _open(source) as file, replacing(sink, pa.ArrowException) as temporary:
         before, n_rows = split_pipeline(model)[0], 0
-        first = _refitted(model) if before else columns.model
+        first = before[0] if before else columns.model
         file_columns = [*columns_of(file.schema_arrow, str(source))]
         features = _columns_of_fit(first, file_columns, with_bias=columns.as_shown)
         _refuse_missing(file, keep, source, where=", which `keep` names")
@@ -236,11 +236,6 @@ def _with_missing(file: Any, columns: Sequence[str], batch_rows: int, source: An
     for batch in _batches(file, batch_rows, candidates, source):
         with_missing |= {name for name in batch.schema.names if batch.column(name).null_count}
     return sorted(with_missing)
-
-
-def _refitted(model: Any) -> Any:
-    """The model itself, or the refitted one of a search."""
-    return _refitted(model.best_estimator_) if hasattr(model, "best_estimator_") else model
 
 
 def _columns_of_fit(first: Any, file_columns: Sequence[str], *, with_bias: bool) -> list[str]:

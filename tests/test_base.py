@@ -1,6 +1,8 @@
 """The contract of fit and predict, for any network."""
 
+import copy
 import re
+import threading
 from unittest import mock
 
 import numpy as np
@@ -34,10 +36,10 @@ from sklearn_fsmd import (
     SharedBottomClassifier,
     SingleTaskClassifier,
 )
-from sklearn_fsmd.compose import OutputView
+from sklearn_fsmd.compose import OutputView, output_view
 from sklearn_fsmd.encoding.table import FeatureEncoder
 from sklearn_fsmd.parameters.machine import device
-from sklearn_fsmd.training import Net, net_options
+from sklearn_fsmd.training import Net, construction, net_options
 from sklearn_fsmd.training.optimizers import large_tables as tables
 from tests.conftest import SMALL, make_frame, supported
 
@@ -710,9 +712,53 @@ def test_output_view_for_single_output_tools(fitted):
 def test_predict_log_proba_is_the_logarithm_of_predict_proba(fitted):
     model, X, Y = fitted
     for log_p, p in zip(model.predict_log_proba(X), model.predict_proba(X), strict=True):
-        np.testing.assert_array_equal(log_p, np.log(p))
+        np.testing.assert_allclose(np.exp(log_p), p, rtol=1e-5)
     alone = small(max_epochs=1).fit(X, Y["click"])
-    np.testing.assert_array_equal(alone.predict_log_proba(X), np.log(alone.predict_proba(X)))
+    np.testing.assert_allclose(np.exp(alone.predict_log_proba(X)), alone.predict_proba(X), rtol=1e-5)
+
+
+@pytest.mark.parametrize("intercept", [30.0, -30.0])
+def test_logarithms_of_tiny_probabilities_are_exact(fitted, intercept):
+    """float32 holds 1e-13, but 1 − 1e-13 is 1."""
+    model, X, _ = fitted
+    shifted = copy.copy(model)
+    shifted.calibration_ = np.array([[1.0, intercept], [1.0, 0.0]])
+    steps = np.log(model.predict_conditionals(X).astype(float)) - np.log1p(-model.predict_conditionals(X).astype(float))
+    p_click = 1 / (1 + np.exp(-steps[:, 0] - intercept))
+    not_click = 1 / (1 + np.exp(steps[:, 0] + intercept))
+    p_step = 1 / (1 + np.exp(-steps[:, 1]))
+    click, conversion = shifted.predict_log_proba(X)
+    np.testing.assert_allclose(click, np.log(np.column_stack((not_click, p_click))), rtol=1e-4, atol=1e-12)
+    not_converted = np.log(not_click + p_click * (1 - p_step))
+    np.testing.assert_allclose(
+        conversion, np.column_stack((not_converted, np.log(p_click * p_step))), rtol=1e-4, atol=1e-12
+    )
+    np.testing.assert_array_equal(output_view(shifted, "conversion").predict_log_proba(X), conversion)
+
+
+def test_the_net_belongs_to_the_network_although_it_is_made_late(fitted, monkeypatch):
+    """A thread that asks for it during a fit gets that of the former fit; the estimator keeps the new one."""
+    model, X, Y = fitted
+    loaded, made, fit_has_ended = copy.copy(model), threading.Event(), threading.Event()
+    net_of = construction.net_of
+
+    def slowly(*given):
+        made.set()
+        assert fit_has_ended.wait(60)
+        return net_of(*given)
+
+    monkeypatch.setattr(construction, "net_of", slowly)
+    nets = []
+    thread = threading.Thread(target=lambda: nets.append(loaded.net_))
+    former = loaded.module_
+    thread.start()
+    assert made.wait(60)
+    loaded.set_params(max_epochs=1).fit(X, Y)
+    fit_has_ended.set()
+    thread.join()
+    assert nets[0].module_ is former is not loaded.module_
+    assert loaded.net_.module_ is loaded.module_
+    assert loaded.net_ is loaded.net_ is loaded.snapshot().net_
 
 
 def test_stacking(fitted):

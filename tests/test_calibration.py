@@ -5,14 +5,17 @@ import pickle
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
 from sklearn_fsmd import FSClassifier, FSMDClassifier, MultiTaskClassifier
 from sklearn_fsmd.datasets import make_funnel
-from sklearn_fsmd.estimators.calibration import platt, refuse_unsampled
+from sklearn_fsmd.estimators.calibration import platt
+from sklearn_fsmd.estimators.sampled_logs import FirstStep, refuse_unsampled
 from sklearn_fsmd.metrics import expected_calibration_error
 from sklearn_fsmd.training import level_of
 from tests.conftest import SMALL, make_frame
+from tests.training.streaming.conftest import write
 
 
 @pytest.fixture(scope="module")
@@ -198,6 +201,50 @@ def test_validation_rows_must_be_downsampled_like_the_training_rows():
     assert model.predict_marginals(X)[:, 0].mean() == pytest.approx(Y["click"].mean(), rel=0.3)
 
 
+@pytest.fixture(scope="module")
+def sampled_log():
+    """A log, which of its rows were kept, and a model of the first 4000 of these."""
+    X, Y = make_funnel(8000, click_rate=0.05, random_state=0, return_X_y=True)
+    kept = ((Y["click"] == 1) | (np.random.RandomState(0).uniform(size=8000) < 0.1)).to_numpy()
+    first = kept & (np.arange(8000) < 4000)
+    model = FSMDClassifier(**SMALL, negative_sampling_rate=0.1, warm_start=True).fit(X[first], Y[first])
+    return X[4000:], Y[4000:], kept[4000:], model
+
+
+@pytest.mark.parametrize("target_statistics", ["ordered", None])
+def test_rows_of_further_training_must_be_downsampled_like_those_of_fit(sampled_log, tmp_path, target_statistics):
+    X, Y, kept, model = sampled_log
+    model = clone(model).set_params(target_statistics=target_statistics).fit(X[kept], Y[kept])
+    model.save(tmp_path / "model")
+    loaded = FSMDClassifier.load(tmp_path / "model")
+    write(tmp_path / "all.parquet", X, Y)
+    for further in (
+        lambda: model.partial_fit(X, Y),
+        lambda: loaded.partial_fit(X, Y),
+        lambda: model.fit(X, Y),
+        lambda: model.fit_dataset(tmp_path / "all.parquet", list(Y)),
+    ):
+        with pytest.raises(ValueError, match="as if the former had not been sampled with negative_sampling_rate=0.1"):
+            further()
+    model.partial_fit(X[kept], Y[kept]).fit(X[kept], Y[kept])
+    assert model.predict_marginals(X)[:, 0].mean() == pytest.approx(Y["click"].mean(), rel=0.3)
+    model.set_params(negative_sampling_rate=1.0).fit(X, Y)  # another log, which the parameter tells
+    assert model.predict_marginals(X)[:, 0].mean() == pytest.approx(Y["click"].mean(), rel=0.3)
+    model.partial_fit(X[kept], Y[kept])  # the log of the last fit was a whole one
+
+
+@pytest.mark.filterwarnings("ignore:The predictions of 'conversion', given 'click', do not rise")  # 44 conversions
+def test_calibration_on_downsampled_rows_warns(sampled_log):
+    X, Y, kept, model = sampled_log
+    with pytest.warns(UserWarning, match="as if the former had been sampled with negative_sampling_rate=0.1 too"):
+        model.snapshot().calibrate(X[kept], Y[kept])
+    for calibrated in (
+        model.snapshot().calibrate(X, Y),
+        model.snapshot().calibrate(X[kept], Y[kept], sample_weight=np.where(Y["click"][kept] == 1, 1.0, 10.0)),
+    ):
+        assert calibrated.predict_marginals(X)[:, 0].mean() == pytest.approx(Y["click"].mean(), rel=0.2)
+
+
 @pytest.mark.parametrize(("rate", "n"), [(0.9, 1000), (0.5, 10), (0.5, 500), (0.1, 10), (0.1, 300)])
 def test_rows_sampled_at_the_same_rate_are_not_refused(rate, n):
     """This holds for few rows, too: their rates vary by chance, and slightly from day to day."""
@@ -207,8 +254,7 @@ def test_rows_sampled_at_the_same_rate_are_not_refused(rate, n):
         odds = p / (1 - p) * np.exp(drift)
         for share in random.binomial(n, odds / (1 + odds), size=200) / n:
             try:
-                observed = np.array([share, 0.5]), np.array([n, n])
-                refuse_unsampled(rate, (None, 0), (np.array([p, 0.5]), np.array([5000, 900])), observed, "these rows")
+                refuse_unsampled(rate, FirstStep(p, 5000), FirstStep(share, n), "these rows")
             except ValueError:
                 n_refused += 1
     assert n_refused <= 2  # of 600
@@ -217,9 +263,9 @@ def test_rows_sampled_at_the_same_rate_are_not_refused(rate, n):
 def test_many_rows_without_downsampling_are_refused():
     for rate in (0.5, 0.1, 0.01):
         p = 0.05 / (0.05 + rate * 0.95)
-        train, others = (np.array([p]), np.array([5000])), (np.array([0.05]), np.array([1000]))
+        train, others = FirstStep(p, 5000), FirstStep(0.05, 1000)
         with pytest.raises(ValueError, match="is 0.05 in these rows and"):
-            refuse_unsampled(rate, (None,), train, others, "these rows")
+            refuse_unsampled(rate, train, others, "these rows")
 
 
 def test_rows_without_known_labels_are_not_checked_for_downsampling(data):

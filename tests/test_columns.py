@@ -271,6 +271,18 @@ def test_constant_and_empty_columns_have_finite_numbers(scaling, x):
     assert np.isfinite(column.encode(np.array([10.0, NAN]))[0]).all()
 
 
+@pytest.mark.parametrize(("value", "n"), [(0.1, 3), (0.1, 1000), (1_000_000.1, 7), (-2.0, 5)])
+def test_a_constant_column_is_0_whatever_the_rounding_of_its_mean(value, n):
+    """The deviation of equal numbers may be as small as the rounding of their mean, and would make them 1 or -1."""
+    whole, blocks = NumericColumn("x", "standard", 8), NumericColumn("x", "standard", 8)
+    numbers, _ = whole.fit_encode(np.full(n, value))
+    for _ in range(n):
+        blocks.update(np.array([value]))
+    blocks.finalize()
+    np.testing.assert_array_equal(numbers, 0)
+    np.testing.assert_array_equal(blocks.encode(np.array([value, NAN]))[0], 0)
+
+
 @pytest.mark.parametrize("value", [np.inf, -np.inf, 1e300])
 def test_infinity_is_refused_with_column_and_row(value):
     message = r"infinity or a value too large for dtype\('float32'\). Column 'x' has .* in row 1"

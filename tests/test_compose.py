@@ -168,7 +168,7 @@ def test_a_view_of_a_pipeline_accepts_the_input_of_the_pipeline(frame):
     for made in (search, search.best_estimator_):
         view = output_view(made, "conversion")
         np.testing.assert_array_equal(view.predict_proba(X), expected_proba)
-        np.testing.assert_array_equal(view.predict_log_proba(X), np.log(expected_proba))
+        np.testing.assert_allclose(np.exp(view.predict_log_proba(X)), expected_proba, rtol=1e-5)
         assert view.classes_.tolist() == [0, 1]
         assert list(view.feature_names_in_) == list(X.columns)
         assert view.score(X, Y["conversion"]) == np.mean(view.predict(X) == Y["conversion"])
@@ -259,6 +259,7 @@ def test_an_error_that_missing_labels_cause_in_a_transformer_names_them(frame):
         ):
             ForTask(TargetEncoder(), task="click").fit(X[["city"]])
     assert get_tags(made).target_tags.multi_output
+    assert get_tags(ForTask(StandardScaler())).target_tags.multi_output
 
 
 def test_a_view_accepts_sample_weights_in_fit(frame):

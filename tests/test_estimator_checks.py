@@ -5,10 +5,11 @@ import inspect
 import numpy as np
 import pytest
 from sklearn.base import BaseEstimator, clone
+from sklearn.utils import get_tags
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import sklearn_fsmd
-from sklearn_fsmd import DenoisingEmbedder
+from sklearn_fsmd import DenoisingEmbedder, compose, history
 from tests.conftest import supported
 
 CLASSES = [
@@ -58,10 +59,16 @@ NOT_STRICT = {"xfail_strict": False} if "xfail_strict" in inspect.signature(para
 """Whether the check fails depends on the machine. Scikit-learn 1.7 lacks the parameter `xfail_strict`."""
 
 
+TESTED_ELSEWHERE = {compose.ForTask, compose.TimeFeatures}
+WITHOUT_CHECKS = {history.HistoryFeatures}
+"""The checks pass arrays; `HistoryFeatures` needs a DataFrame, and its tag says so."""
+
+
 def test_every_public_estimator_is_tested():
-    public = [getattr(sklearn_fsmd, name) for name in sklearn_fsmd.__all__]
+    public = [getattr(module, name) for module in (sklearn_fsmd, compose, history) for name in module.__all__]
     estimators = {cls for cls in public if inspect.isclass(cls) and issubclass(cls, BaseEstimator)}
-    assert estimators == {*CLASSES, DenoisingEmbedder}
+    assert estimators == {*CLASSES, DenoisingEmbedder, *TESTED_ELSEWHERE, *WITHOUT_CHECKS}
+    assert not get_tags(history.HistoryFeatures()).input_tags.two_d_array
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.SkipTestWarning")

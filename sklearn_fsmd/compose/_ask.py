@@ -108,13 +108,15 @@ def fitted_model(estimator: Any) -> Any:
     TypeError
         If it is no classifier of this package.
     """
-    check_is_fitted(estimator)
     model = model_of(estimator)
-    if not hasattr(model, "predict_marginals") or not hasattr(model, "_targets"):
+    if not hasattr(model, "predict_marginals"):
+        if hasattr(model, "estimator"):  # a search
+            check_is_fitted(model)
         raise TypeError(
             "A fitted MultiTaskClassifier or one of the named models is needed, or a Pipeline or search that ends in "
             f"one. Got {type(model).__name__}."
         )
+    check_is_fitted(model)
     return model
 
 

@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from sklearn import get_config
 from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.utils import Tags, get_tags
-from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, _routing_enabled, process_routing
+from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
 from sklearn.utils.validation import check_is_fitted
 
 from sklearn_fsmd.encoding.table import as_pandas
@@ -155,12 +156,13 @@ class ForTask(Documented, TransformerMixin, BaseEstimator):
         tags.input_tags = inner.input_tags
         tags.transformer_tags = inner.transformer_tags
         tags.target_tags.required = inner.target_tags.required
-        tags.target_tags.multi_output = self.task is not None
+        tags.target_tags.multi_output = True
         tags.no_validation = inner.no_validation
         return tags
 
     def _routed(self, method: str, fit_params: dict[str, Any]) -> dict[str, Any]:
-        return process_routing(self, method, **fit_params).transformer[method] if _routing_enabled() else fit_params
+        routes = get_config()["enable_metadata_routing"]
+        return process_routing(self, method, **fit_params).transformer[method] if routes else fit_params
 
     @contextmanager
     def _explain_missing_labels(self, y_args: tuple[Any, ...]) -> Iterator[None]:

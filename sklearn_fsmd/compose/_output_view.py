@@ -111,8 +111,9 @@ class OutputView(ClassifierMixin, BaseEstimator):
 
     def predict_log_proba(self, X: Any) -> np.ndarray:
         """Predict the logarithms of the probabilities of both classes, ``(n_samples, 2)``."""
-        with np.errstate(divide="ignore"):
-            return np.log(self.predict_proba(X))
+        before, model, k = self._steps_model_and_position()
+        log_p = model.predict_log_proba(apply_steps(X, before))
+        return log_p[k] if isinstance(log_p, list) else log_p
 
     def predict(self, X: Any) -> np.ndarray:
         """Predict the more probable class, ``(n_samples,)``."""

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from sklearn_fsmd.encoding.columns import SequenceOptions, categorical_mask, column_mask, column_names
+from sklearn_fsmd.encoding.columns import SequenceOptions, categorical_mask, column_mask, column_names, evenly_spaced
 from sklearn_fsmd.encoding.statistics import Key, TargetStatistics, automatic_keys, named_keys
 from sklearn_fsmd.encoding.table import Encoded, FeatureEncoder, named_in_errors, refuse_masked, shallow
 from sklearn_fsmd.encoding.targets import Targets
@@ -115,8 +115,7 @@ class InputEncoder:
 
     def take_reference(self, bias_rows: Encoded) -> None:
         """Take a sample of these encoded bias features, evenly spaced, as the reference."""
-        rows = np.linspace(0, len(bias_rows) - 1, N_REFERENCE)
-        self.reference = bias_rows.take(np.unique(rows.astype(int)))
+        self.reference = bias_rows.take(evenly_spaced(len(bias_rows), N_REFERENCE))
 
     def _bias_mask(self, X: Any) -> np.ndarray:
         mask = column_mask("bias_features", self.bias_features, X)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import math
 import warnings
-from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
 import numpy as np
@@ -13,9 +11,10 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from sklearn_fsmd.encoding.table import Encoded, as_pandas, read_table
-from sklearn_fsmd.encoding.targets import one_of
+from sklearn_fsmd.encoding.targets import StepSums, one_of
 from sklearn_fsmd.encoding.warnings import warn_of_orders
 from sklearn_fsmd.estimators.predictions import Predictions
+from sklearn_fsmd.estimators.sampled_logs import warn_of_sampled_rows
 from sklearn_fsmd.parameters import warn
 from sklearn_fsmd.training import level_of
 
@@ -23,10 +22,6 @@ FEW_EVENTS = 10
 """With fewer rows of the rarer class, the level may be off by a third."""
 STEEP = 100.0
 """A steeper slope means that the predictions separate the classes almost perfectly."""
-DRIFT = 0.2
-"""Standard deviation, from day to day, of the log-odds of an event."""
-EVIDENCE = 3.0
-"""Difference of the log-likelihoods above which rows are treated as those of a whole log."""
 
 
 class Calibration(Predictions):
@@ -63,6 +58,11 @@ class Calibration(Predictions):
             If the estimator is not fitted.
         ValueError
             If a step has labels of one class only, or if X lacks columns of fit, including those of `bias_features`.
+
+        Warns
+        -----
+        UserWarning
+            If the rows are clearly sampled as those of a fit with `negative_sampling_rate`.
         """
         check_is_fitted(self)
         Y = one_of(Y, y)
@@ -79,6 +79,7 @@ class Calibration(Predictions):
         _warn_of_constant_bias_features(rows)
         parents = self.module_.link.parents
         targets = self._targets.encode(Y, sample_weight, parents)
+        warn_of_sampled_rows(self._predictor.spec, StepSums.from_targets(targets, parents), parents)
         logits = self._predictor.logits(rows, self.n_threads).astype(np.float64)
         fitted = []
         for k, parent in enumerate(parents):
@@ -137,70 +138,3 @@ def platt(logits: np.ndarray, labels: np.ndarray, counts: np.ndarray, step: str)
         "only their level is calibrated."
     )
     return 1.0, level_of(z, float(weights @ y), weights)
-
-
-def shift_of(rate: float, parents: Sequence[int | None]) -> np.ndarray:
-    """Slopes and intercepts ``(K, 2)`` that correct for negative downsampling at `rate`.
-
-    The log kept only the share `rate` of the rows without the first event. This multiplies the odds of the first event
-    by 1 / rate, whatever X is. The steps after it are learned from rows that were all kept.
-
-    Raises
-    ------
-    ValueError
-        If more than one task has no parent: then it is unknown whose negatives were dropped.
-    """
-    if sum(parent is None for parent in parents) > 1:
-        raise ValueError(
-            "The 'negative_sampling_rate' parameter needs a chain or a tree, whose first task defines which rows are "
-            f"negatives. Got link parents {tuple(parents)}."
-        )
-    return np.array([(1.0, math.log(rate) if parent is None else 0.0) for parent in parents])
-
-
-def refuse_other_rate(rate: float, spec: Mapping[str, Any]) -> None:
-    """Raise if a chunk was sampled at another rate than the former fit, whose level `partial_fit` keeps."""
-    if (before := spec.get("negative_sampling_rate", rate)) != rate:
-        raise ValueError(
-            f"The 'negative_sampling_rate' parameter was {before!r} in the former fit and is {rate!r} now, and "
-            "`partial_fit` keeps the level of that fit. Sample rows in the same way, or call `fit`."
-        )
-
-
-Rates = tuple[np.ndarray, np.ndarray]
-"""Rate of each step, and number of labels that it is computed from, ``(K,)`` each."""
-
-
-def refuse_unsampled(rate: float, parents: Sequence[int | None], train: Rates, others: Rates, what: str) -> None:
-    """Raise if the other rows come from the whole log, while the training rows are a sample of it.
-
-    The level of the predictions would lie between the levels of both. The test compares two likelihoods: that the other
-    rows are a whole log, and that they are a sample like the training rows. It uses the odds of the first event,
-    which vary by chance and from day to day. Few rows do not give enough evidence, nor does a sample that has kept more
-    than three fifths of the negatives.
-
-    Parameters
-    ----------
-    rate : the `negative_sampling_rate` of the training rows.
-    parents : for each task the position of its parent, or None.
-    train, others : the rates of the training rows and of the other rows.
-    what : name of the other rows in the message.
-    """
-    k = [parent is None for parent in parents].index(True)
-    if any(n[k] <= 0 or not 0 < rates[k] < 1 for rates, n in (train, others)):
-        return
-    (logit, variance), (other_logit, other_variance) = (
-        _log_odds(float(rates[k]), float(n[k])) for rates, n in (train, others)
-    )
-    difference, total_variance = other_logit - logit, variance + other_variance + DRIFT**2
-    if (difference**2 - (difference - math.log(rate)) ** 2) / (2 * total_variance) > EVIDENCE:
-        raise ValueError(
-            f"The rate of the first target is {others[0][k]:.2g} in {what} and {train[0][k]:.2g} in the training rows, "
-            f"as if the former had not been sampled with negative_sampling_rate={rate}. Sample them in the same way; "
-            "to set the level by a whole log, call `calibrate` with it."
-        )
-
-
-def _log_odds(rate: float, n: float) -> tuple[float, float]:
-    """Log-odds of a rate of `n` labels, and their sampling variance."""
-    return math.log(rate / (1 - rate)), 1 / (n * rate * (1 - rate))

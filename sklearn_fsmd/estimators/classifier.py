@@ -12,7 +12,6 @@ from sklearn_fsmd.estimators.atomic import one_at_a_time
 from sklearn_fsmd.estimators.fit_dataset import Datasets
 from sklearn_fsmd.parameters import checks_parameters, estimator
 from sklearn_fsmd.persistence import FORMAT_1_DEFAULTS, flat_history, network_state, restore_network
-from sklearn_fsmd.training import construction
 
 
 @estimator
@@ -131,10 +130,16 @@ class MultiTaskClassifier(Datasets):
             why = "it continues a former fit" if self.pretrain_epochs else "pretrain_epochs is 0"
             raise ValueError(f"`X_unlabeled` is for pretraining, and this fit does none: {why}.")
         validation = None if X_val is None else (X_val, Y_val, sample_weight_val)
-        checkpoint = self._checkpoint(from_scratch, resume)
-        options = {"epochs": self.max_epochs, "X_unlabeled": X_unlabeled, "checkpoint": checkpoint}
-        options["continues"] = self.warm_start
-        return self._learn(X, one_of(Y, y), sample_weight, validation, **options)
+        return self._learn(
+            X,
+            one_of(Y, y),
+            sample_weight,
+            validation,
+            epochs=self.max_epochs,
+            continues=self.warm_start,
+            X_unlabeled=X_unlabeled,
+            checkpoint=self._checkpoint(from_scratch, resume),
+        )
 
     @checks_parameters
     def partial_fit(
@@ -163,22 +168,15 @@ class MultiTaskClassifier(Datasets):
         """
         if hasattr(self, "_predictor"):
             self._validate_params()  # scikit-learn validates in the first call only
-        return self._learn(X, one_of(Y, y), sample_weight, epochs=1, continues=True, classes=classes, split=False)
-
-    def __getattr__(self, name: str) -> Any:
-        """Build `net_` of an estimator that was read from a file at its first use; scoring does not need it."""
-        if name != "net_" or "_predictor" not in self.__dict__:
-            return object.__getattribute__(self, name)  # raises the usual AttributeError
-        self.net_ = construction.net_of(self._predictor, self.history_)
-        return self.net_
+        return self._learn(X, one_of(Y, y), sample_weight, epochs=1, continues=True, is_partial=True, classes=classes)
 
     def __getstate__(self) -> dict[str, Any]:
         """Parameters and fitted state, with the network as plain arrays of weights: small, and safe to inspect."""
         # Parameters that the __init__ of a subclass does not set are stored too, with the default of the class. So if a
         # parameter is missing in a file, a former version has written it.
         state = {field.name: getattr(self, field.name) for field in fields(self)} | dict(super().__getstate__())
-        predictor, _ = state.pop("_predictor", None), state.pop("net_", None)
-        return state if predictor is None else {**state, "net_": network_state(predictor, self.history_)}
+        predictor = state.pop("_predictor", None)
+        return state if predictor is None else {**state, "net_": network_state(predictor)}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         parameters = {field.name for field in fields(self)}

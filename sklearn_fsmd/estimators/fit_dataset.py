@@ -21,6 +21,7 @@ from sklearn_fsmd.encoding.targets import (
 )
 from sklearn_fsmd.estimators.atomic import one_at_a_time
 from sklearn_fsmd.estimators.fit_table import Learning
+from sklearn_fsmd.estimators.sampled_logs import noted
 from sklearn_fsmd.parameters import checks_parameters, estimator, warn
 from sklearn_fsmd.parameters.machine import draw_seed
 from sklearn_fsmd.persistence import digest_of
@@ -172,13 +173,13 @@ class Datasets(Learning):
             dataset, validation, random, from_scratch
         )
         rates = sums.rates()
-        if validation is not None and valid is not None:
-            self._refuse_unsampled(parents, sums.steps, valid[1])
         if net is None:
             net = construction.new_net(self, encoder, sums.with_largest(sample[1]), rates, random, None, n_rows)
         else:
+            self._refuse_unsampled_rows(sums.steps, parents)
             construction.grow(self, net, self._encoder, encoder)
             construction.widen(net, sums.with_largest(sample[1]))
+        net.spec_ = noted(net.spec_, sums.steps, parents)
         level = level_rows.sample(*sample, rates, self.negative_sampling_rate)
         if encoder.statistics is not None:
             level = level.with_statistics(encoder.statistics)
@@ -236,7 +237,7 @@ class Datasets(Learning):
         if from_scratch:
             refuse_unlabeled(sums.weights, sums.positive, sums.steps, targets.names, parents)
         if valid is not None:
-            self._warn_of_validation(sample[1], valid[1], targets, parents, is_given=validation is not None)
+            self._check_validation(sample[1], valid[1], sums.steps, targets, parents, is_given=validation is not None)
         if from_scratch and encoder.bias is not None and sample[0].bias is not None:
             encoder.take_reference(sample[0].bias)
         if encoder.statistics is not None:

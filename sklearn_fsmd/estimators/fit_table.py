@@ -21,8 +21,9 @@ from sklearn_fsmd.encoding.targets import (
 )
 from sklearn_fsmd.encoding.warnings import warn_of_target_columns
 from sklearn_fsmd.estimators.atomic import copy_generator, generator_of
-from sklearn_fsmd.estimators.calibration import Calibration, refuse_other_rate, shift_of
+from sklearn_fsmd.estimators.calibration import Calibration
 from sklearn_fsmd.estimators.input_checks import Reading
+from sklearn_fsmd.estimators.sampled_logs import noted, refuse_other_rate, refuse_unsampled_rows, shift_of
 from sklearn_fsmd.estimators.update_statistics import Statistics
 from sklearn_fsmd.inference import Predictor
 from sklearn_fsmd.parameters import check_widths, estimator
@@ -64,8 +65,8 @@ class Learning(Statistics, Calibration, Saving, Reading, ClassifierMixin, BaseEs
         *,
         epochs: int | Literal["auto"],
         continues: bool,
+        is_partial: bool = False,
         classes: Any = None,
-        split: bool = True,
         X_unlabeled: Any = None,
         checkpoint: Checkpoint | None = None,
     ) -> np.random.RandomState | None:
@@ -75,8 +76,8 @@ class Learning(Statistics, Calibration, Saving, Reading, ClassifierMixin, BaseEs
         ----------
         user_generator : copy of the `RandomState` that is the parameter `random_state`, or None.
         continues : whether to continue from the former fit, if there is one.
-        split : False in `partial_fit`. Then weights are not scaled, no validation rows are set aside, and the level of
-            probabilities is not corrected at the end.
+        is_partial : whether the rows are those of a `partial_fit`. Then weights are not scaled, no validation rows are
+            set aside, and the level of probabilities is not corrected at the end.
 
         Returns
         -------
@@ -88,45 +89,46 @@ class Learning(Statistics, Calibration, Saving, Reading, ClassifierMixin, BaseEs
         random = self._generator(user_generator, checkpoint, from_scratch)
         targets = self._new_targets(Y, classes) if from_scratch else self._targets.check_classes(classes)
         parents = self._parents(targets)
-        if not (from_scratch or split):
-            refuse_other_rate(self.negative_sampling_rate, self.net_.spec_)
-        net = None if from_scratch else construction.resume_training(self, self.net_)
-        labels = targets.encode(Y, sample_weight, parents, scale=split)
-        if not split:  # labels of the rows of `partial_fit` may not be final yet
+        net = None if from_scratch else self._net_to_continue(is_partial=is_partial)
+        labels = targets.encode(Y, sample_weight, parents, scale=not is_partial)
+        if is_partial:  # labels may not be final yet
             labels = labels.without_young_steps(parents)
-        encoder = InputEncoder(self) if net is None else self._grow_encoder(net, X)
-        rows = encoder.fit_encode(X, self._check_unlabeled(X, X_unlabeled)) if from_scratch else encoder.encode(X)
-        if from_scratch:
+        if net is None:
+            encoder = InputEncoder(self)
+            rows = encoder.fit_encode(X, self._check_unlabeled(X, X_unlabeled))
             warn_of_target_columns(X, Y)
             warn_of_other_steps(targets, labels)
             self._warn_of_columns(encoder, targets, X, labels)
+        else:
+            encoder = self._grow_encoder(net, X)
+            rows = encoder.encode(X)
         train = (rows if X_unlabeled is None else rows.select(np.arange(len(X)))), labels
         valid, held_out = None, None
         if validation is not None:
             valid = self._encode_validation(*validation, X, encoder, targets, parents)
-        elif split and validation_rows.wants_split(self, len(train[0])):
+        elif not is_partial and validation_rows.wants_split(self, len(X)):
             train, valid, held_out = self._split_validation(train, random)
-        if net is not None:
-            construction.widen(net, train[1])
         steps = StepSums.from_targets(train[1], parents)
-        if from_scratch and split:
+        if from_scratch and not is_partial:
             refuse_unlabeled(*train[1].totals(), steps, targets.names, parents)
         if valid is not None:
-            self._warn_of_validation(train[1], valid[1], targets, parents, is_given=validation is not None)
-        if from_scratch:
+            self._check_validation(train[1], valid[1], steps, targets, parents, is_given=validation is not None)
+        if net is None:
             self._choose_statistics(encoder, parents, train, valid, random)
-        rates = steps.rates(parents)
-        if validation is not None and valid is not None:
-            self._refuse_unsampled(parents, steps, valid[1])
-        level = None
-        if split or self.value_targets:  # `partial_fit` does not correct the level of probabilities, only of values
-            level = level_rows.sample(*train, rates if split else None, self.negative_sampling_rate)
-        more = not split or (self._grows and not from_scratch)
+        else:
+            self._refuse_unsampled_rows(steps, parents)
+            construction.widen(net, train[1])
+        rates, level = steps.rates(parents), None
+        if self.value_targets or not is_partial:  # `partial_fit` corrects only the level of values
+            level = level_rows.sample(*train, None if is_partial else rates, self.negative_sampling_rate)
+        more = is_partial or (self._grows and not from_scratch)
         train, valid, level = self._with_statistics(encoder, train, valid, level, random, more=more)
         if net is None:
             resumes = checkpoint is not None and checkpoint.resumes
-            unlabeled, n_rows = (None if resumes else rows), (len(X) if split else None)
+            unlabeled, n_rows = (None if resumes else rows), (None if is_partial else len(X))
             net = construction.new_net(self, encoder, train[1], rates, random, unlabeled, n_rows)
+        if from_scratch or not is_partial:
+            net.spec_ = noted(net.spec_, steps, parents)
         used_generator = self._train(
             net,
             InMemory(*train),
@@ -143,6 +145,18 @@ class Learning(Statistics, Calibration, Saving, Reading, ClassifierMixin, BaseEs
             # them.
             encoder.statistics.add(valid[0].codes, held_out.without_young_steps(parents))
         return used_generator if from_scratch and user_generator is not None else None
+
+    def _net_to_continue(self, *, is_partial: bool) -> Net:
+        """A copy of the net of the former fit, to train it further with the parameters of now."""
+        if is_partial:
+            refuse_other_rate(self.negative_sampling_rate, self.net_.spec_)
+        return construction.resume_training(self, self.net_)
+
+    def _refuse_unsampled_rows(self, steps: StepSums, parents: Sequence[int | None]) -> None:
+        """Raise if rows of further training are clearly not sampled, and those of the former fit were, as now."""
+        spec = self._predictor.spec
+        if spec.get("negative_sampling_rate", 1.0) == self.negative_sampling_rate:
+            refuse_unsampled_rows(spec, steps, parents)
 
     def _grow_encoder(self, net: Net, X: Any) -> InputEncoder:
         """Return an encoder that knows the new values of X, and add rows for them to the tables of the net."""
@@ -254,8 +268,7 @@ class Learning(Statistics, Calibration, Saving, Reading, ClassifierMixin, BaseEs
         self, net: Net, encoder: InputEncoder, targets: TargetEncoder, random: np.random.RandomState
     ) -> None:
         rate = self.negative_sampling_rate
-        self.net_: Net = net
-        self._predictor = Predictor(net.module_, str(net.device), net.spec_)
+        self._predictor = Predictor(net.module_, str(net.device), net.spec_, net)
         self._encoder: InputEncoder = encoder
         self._targets: TargetEncoder = targets
         self._random: np.random.RandomState = random

@@ -27,7 +27,7 @@ from sklearn_fsmd.encoding.warnings import (
     warn_of_text,
     warn_of_two_types,
 )
-from sklearn_fsmd.estimators.calibration import refuse_unsampled, shift_of
+from sklearn_fsmd.estimators.sampled_logs import FirstStep, refuse_unsampled, shift_of
 from sklearn_fsmd.estimators.tags import TakesTables
 from sklearn_fsmd.network import parents_of
 from sklearn_fsmd.parameters import MultiTaskParameters, estimator
@@ -124,18 +124,26 @@ class Reading(TakesTables, MultiTaskParameters):
                 )
         return parents
 
-    def _refuse_unsampled(self, parents: Sequence[int | None], train: StepSums, valid: Targets) -> None:
-        if self.negative_sampling_rate == 1:
-            return
-        train_rates, valid_rates = (
-            (steps.rates(parents), steps.n_labels) for steps in (train, StepSums.from_targets(valid, parents))
-        )
-        refuse_unsampled(self.negative_sampling_rate, parents, train_rates, valid_rates, "the validation rows")
-
-    def _warn_of_validation(
-        self, train: Targets, valid: Targets, targets: TargetEncoder, parents: Sequence[int | None], *, is_given: bool
+    def _check_validation(
+        self,
+        train: Targets,
+        valid: Targets,
+        train_steps: StepSums,
+        targets: TargetEncoder,
+        parents: Sequence[int | None],
+        *,
+        is_given: bool,
     ) -> None:
-        """Warn of targets that the validation rows, which the user may have given, do not know, or know less often."""
+        """Warn of targets that the validation rows, which the user may have given, do not know, or know less often.
+
+        Raises
+        ------
+        ValueError
+            If they were given, and are not sampled as the training rows are.
+        """
+        if is_given and self.negative_sampling_rate != 1:
+            steps = FirstStep.of(train_steps, parents), FirstStep.of(StepSums.from_targets(valid, parents), parents)
+            refuse_unsampled(self.negative_sampling_rate, *steps, "the validation rows")
         warn_unlabeled_validation(valid, targets, parents)
         if is_given or self.validation == "last":  # rows drawn at random are as old as the training rows
             warn_of_young_validation(train, valid, targets.names, parents)

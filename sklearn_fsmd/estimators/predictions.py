@@ -20,6 +20,7 @@ from sklearn_fsmd.metrics import mean_auc
 from sklearn_fsmd.network import MultiTaskNetwork, parents_of
 from sklearn_fsmd.parameters import EXTRACTORS, offered_if
 from sklearn_fsmd.ranking import listed, weighted_product
+from sklearn_fsmd.training import Net, construction
 
 
 def _has_gates(self: Predictions) -> bool:
@@ -51,12 +52,20 @@ class Predictions(AtomicEstimator):
     _encoder: InputEncoder
     _targets: TargetEncoder
     calibration_: np.ndarray | None
+    history_: list[dict[str, Any]]
 
     @property
     def module_(self) -> MultiTaskNetwork:
         """The fitted network, a torch module."""
         self._check_is_fitted()
         return self._predictor.network
+
+    @property
+    @on_snapshot
+    def net_(self) -> Net:
+        """The skorch net that trained the network. After a load it is made at the first use: scoring needs none."""
+        self._check_is_fitted()
+        return self._predictor.trained_by(lambda predictor: construction.net_of(predictor, self.history_))
 
     @property
     def value_names_(self) -> list[str]:
@@ -110,12 +119,14 @@ class Predictions(AtomicEstimator):
             Columns in the order of `classes_`.
         """
         p = self.predict_marginals(X)
-        both = np.stack((1 - p, p), axis=2)
-        return both[:, 0] if self._targets.one_dimensional else [both[:, k] for k in range(p.shape[1])]
+        return self._by_task(np.stack((1 - p, p), axis=2))
 
     @on_snapshot
     def predict_log_proba(self, X: Any) -> list[np.ndarray] | np.ndarray:
-        """Predict the logarithms of the probabilities of :meth:`predict_proba`.
+        """Predict the logarithms of the probabilities of both classes of each task.
+
+        They are exact for probabilities of any size. Those of :meth:`predict_proba` are 0 or 1 if a class is so rare
+        that float32 cannot hold the difference.
 
         Parameters
         ----------
@@ -123,11 +134,14 @@ class Predictions(AtomicEstimator):
 
         Returns
         -------
-        log_p : as `predict_proba`; minus infinity where a probability is too small for a float32.
+        log_p : as `predict_proba`, with logarithms.
         """
-        p = self.predict_proba(X)
-        with np.errstate(divide="ignore"):
-            return [np.log(p_task) for p_task in p] if isinstance(p, list) else np.log(p)
+        self._check_is_fitted()
+        return self._by_task(self._predictor.log_probabilities(self._rows(X), self.n_threads, self.calibration_))
+
+    def _by_task(self, of_classes: np.ndarray) -> list[np.ndarray] | np.ndarray:
+        """Split what was predicted for both classes ``(n, K, 2)`` by task, as scikit-learn returns it."""
+        return of_classes[:, 0] if self._targets.one_dimensional else list(of_classes.swapaxes(0, 1))
 
     @on_snapshot
     def predict(self, X: Any) -> np.ndarray:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Self
+from typing import Any, Self, cast
 
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
@@ -10,16 +10,15 @@ from sklearn_fsmd.encoding import Growth
 from sklearn_fsmd.encoding.table import as_pandas
 from sklearn_fsmd.encoding.targets import IN_RATES, StepSums, one_of, warn_of_young_rows
 from sklearn_fsmd.encoding.warnings import warn_of_orders
-from sklearn_fsmd.estimators.calibration import refuse_unsampled
 from sklearn_fsmd.estimators.predictions import Predictions
+from sklearn_fsmd.estimators.sampled_logs import refuse_unsampled_rows
 from sklearn_fsmd.inference import Predictor
-from sklearn_fsmd.training import Net, construction
+from sklearn_fsmd.parameters import MultiTaskParameters
+from sklearn_fsmd.training import construction
 
 
 class Statistics(Predictions):
     """Mixin for an estimator whose statistics of the targets can be updated with further rows."""
-
-    net_: Net
 
     def update_statistics(self, X: Any, Y: Any = None, sample_weight: Any = None, *, y: Any = None) -> Self:
         """Add further rows to the statistics of the targets, without training.
@@ -65,8 +64,8 @@ class Statistics(Predictions):
 
     def _add_to_statistics(self, X: Any, Y: Any, sample_weight: Any) -> None:
         warn_of_orders(X=X, Y=Y, sample_weight=sample_weight)
-        estimator: Any = self  # the parameters are declared in a subclass
-        X, growth = self._table(X), Growth(self._encoder, grows=estimator.new_categories == "grow")
+        parameters = cast("MultiTaskParameters", self)  # a subclass declares them
+        X, growth = self._table(X), Growth(self._encoder, grows=parameters.new_categories == "grow")
         growth.update(X)
         encoder = growth.finish()  # has a copy of the statistics
         if encoder.statistics is None:
@@ -82,13 +81,10 @@ class Statistics(Predictions):
         targets = self._targets.encode(Y, sample_weight, parents, scale=False).without_young_steps(parents)
         names, shares = self._targets.names, encoder.statistics.known_shares(parents)
         warn_of_young_rows(targets.labels, targets.full_weights, names, parents, usual=shares, consequence=IN_RATES)
-        if (rate := self._predictor.spec.get("negative_sampling_rate", 1.0)) != 1:
-            steps, statistics = StepSums.from_targets(targets, parents), encoder.statistics
-            train = statistics.rates_of_steps(parents), statistics.labels_of_steps(parents)
-            refuse_unsampled(rate, parents, train, (steps.rates(parents), steps.n_labels), "these rows")
+        refuse_unsampled_rows(self._predictor.spec, StepSums.from_targets(targets, parents), parents)
         encoder.statistics.add(rows.codes, targets)
         if encoder.main.n_rows > self._encoder.main.n_rows:
-            net = construction.resume_training(estimator, self.net_)
-            construction.grow(estimator, net, self._encoder, encoder)
-            self.net_, self._predictor = net, Predictor(net.module_, str(net.device), net.spec_)
+            net = construction.resume_training(parameters, self.net_)
+            construction.grow(parameters, net, self._encoder, encoder)
+            self._predictor = Predictor(net.module_, str(net.device), net.spec_, net)
         self._encoder = encoder

@@ -27,9 +27,12 @@ MANY = 1024
 class Scoring(Execution):
     """Execution of predictions: many rows are computed by the compiled core, if it is available."""
 
+    def __init__(self) -> None:
+        self.uses_core = available_way("cpu")[0] == "fused"
+
     def supports(self, x: Tensor, *, training: bool) -> bool:
         many = not training and x.shape[-2] >= MANY and torch.is_inference_mode_enabled()
-        return many and _is_float32_on_cpu(x) and available_way("cpu")[0] == "fused"
+        return self.uses_core and many and _is_float32_on_cpu(x)
 
     def hidden(self, stack: StackSpec, x: Tensor, weights: Tensor | None) -> Tensor:
         return evaluate(stack, x, weights)
@@ -41,6 +44,7 @@ class ByTorch(Scoring):
     crew: Crew | None = None
 
     def __init__(self, precision: torch.dtype | None = None) -> None:
+        super().__init__()
         self.precision = precision
 
     @contextmanager

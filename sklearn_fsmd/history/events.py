@@ -61,19 +61,24 @@ class EventTable(Database):
         Raises
         ------
         TypeError, ValueError
-            If a time is missing or invalid, a label is not 0, 1 or missing, or a key does not hold categories.
+            If a time is missing or invalid, a label is not 0, 1 or missing, a target has no label at all, or a key does
+            not hold categories.
         """
         import pyarrow as pa
 
         sql_types = [sql_type(log.types[name]) for name in self.columns]
         label_encoder = TargetEncoder().fit(pd.DataFrame({name: [0, 1] for name in self.targets}))
         n_contradictions: dict[int, int] = {}
+        without_label = list(self.targets)
         spans = []
         self.execute(f"CREATE TABLE log ({', '.join(self._fields(sql_types))})")
         for block in log.blocks(list(dict.fromkeys([self.time, *self.columns, *self.targets]))):
             with block.named():
                 times, _ = timestamps(block.frame[self.time], self.unit)
                 targets, n_in_block = label_encoder.encode_part(block.frame[self.targets], None, self.parents)
+                without_label = [
+                    name for name in without_label if pd.isna(block.frame[name].to_numpy(dtype=object)).all()
+                ]
                 keys = [
                     canonical_array(block.frame[name], kind) for name, kind in zip(self.columns, sql_types, strict=True)
                 ]
@@ -83,6 +88,8 @@ class EventTable(Database):
             spans.append((times.min(), times.max()))
             steps = {*n_contradictions, *n_in_block}
             n_contradictions = {k: n_contradictions.get(k, 0) + n_in_block.get(k, 0) for k in steps}
+        if without_label:
+            raise ValueError(f"Target {without_label[0]!r} has no observed label in the files, so it has no rates.")
         warn_of_contradictions(n_contradictions, log.n_rows, self.targets, self.parents)
         self.span = int(min(first for first, _ in spans)), int(max(last for _, last in spans))
 

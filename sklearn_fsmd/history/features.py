@@ -399,6 +399,7 @@ class HistoryFeatures(AtomicEstimator, Saving, TakesTables, TransformerMixin, Ba
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
+        tags.input_tags.two_d_array = False  # a DataFrame with names of columns
         tags.target_tags.required = True
         tags.target_tags.multi_output = True
         return tags

@@ -56,8 +56,8 @@ def write_history(
     Raises
     ------
     ValueError
-        If a column does not exist, a time is missing, a target is not 0, 1 or missing, a file does not fit the first,
-        `drop` names all columns, or `history` has `last` > 0, which is not supported for files.
+        If a column does not exist, a time is missing, a target is not 0, 1 or missing or has no label at all, a file
+        does not fit the first, `drop` names all columns, or `history` has `last` > 0, which is not supported for files.
     TypeError
         If a key does not hold categories but, for example, dates.
     OSError

@@ -91,7 +91,9 @@ class FeatureSpec:
                     names.append(f"{start}_{targets[k]}{condition}_rate{suffix}")
             names.append(f"{start}_seconds_since")
         if twice := twice_in(names):
-            raise ValueError(f"Two columns of the result would be named {twice[0]!r}: name keys and half-lives once.")
+            raise ValueError(
+                f"Two columns of the result would be named {twice[0]!r}: name each key once, or rename a column."
+            )
         return names
 
     def list_names(self) -> list[str]:
@@ -146,10 +148,12 @@ def half_lives_of(half_life: Any) -> tuple[list[int | None], list[str]]:
     Raises
     ------
     ValueError
-        If a half-life is no span of time, or not longer than 0.
+        If a half-life is no span of time, is not longer than 0, or is given twice.
     """
     values = list(half_life) if isinstance(half_life, (list, tuple)) else [half_life]
     lengths = [None if value is None else span(value, "half_life") for value in values]
     if 0 in lengths:
         raise ValueError(f"The 'half_life' parameter must be longer than 0. Got {values[lengths.index(0)]!r} instead.")
+    if twice := twice_in(lengths):
+        raise ValueError(f"The 'half_life' parameter has {values[lengths.index(twice[0])]!r} twice. Got {half_life!r}.")
     return lengths, ["" if value is None else f"_{name_of_span(value)}" for value in values]

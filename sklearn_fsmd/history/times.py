@@ -141,8 +141,8 @@ def moment_of(time: int, has_zone: bool) -> str:
 
 
 def name_of_span(value: Any) -> str:
-    """Return the name of a duration: a string unchanged, and one name for equal durations of all other types."""
-    return value if isinstance(value, str) else str(pd.Timedelta(value))
+    """Return the name of a duration: a string unchanged, and "36h" or the like for other types."""
+    return value if isinstance(value, str) else text_of(span(value, "half_life"))
 
 
 def _has_no_unit(value: Any) -> bool:

@@ -27,11 +27,17 @@ class Predictor:
     network : MultiTaskNetwork, on `device`
     device : str
     spec : the parameters of the network and of its training.
+    net : the net that has trained the network; None if the network was read from a file.
     """
 
-    def __init__(self, network: MultiTaskNetwork, device: str, spec: dict[str, Any]) -> None:
-        self.network, self.device, self.spec = network, device, spec
+    def __init__(self, network: MultiTaskNetwork, device: str, spec: dict[str, Any], net: Any = None) -> None:
+        self.network, self.device, self.spec, self._nets = network, device, spec, {} if net is None else {"net": net}
         set_execution(network, Scoring())
+
+    def trained_by(self, make_net: Callable[[Predictor], Any]) -> Any:
+        """The net around the network, which `make_net` makes at the first call if the network was read from a file."""
+        # `setdefault` is atomic, so all threads get the same net.
+        return self._nets.get("net") or self._nets.setdefault("net", make_net(self))
 
     def _eval_network(self) -> MultiTaskNetwork:
         """The network, back in evaluation mode if a user has changed that: predictions must not update statistics."""
@@ -51,6 +57,15 @@ class Predictor:
         `calibration` ``(K, 2)`` are slopes and intercepts of the log-odds; None stands for 1 and 0.
         """
         return self.marginals_and_values(rows, n_threads, calibration)[0]
+
+    @torch.inference_mode()
+    def log_probabilities(
+        self, rows: Encoded, n_threads: int | None, calibration: np.ndarray | None = None
+    ) -> np.ndarray:
+        """Log P(Y_k = 0) and log P(Y_k = 1), ``(n, K, 2)`` float32, also of probabilities near 0 and 1."""
+        logits = _calibrated(torch.from_numpy(self.logits(rows, n_threads)), calibration)
+        log_yes, log_no = self.network.link.log_probs(logits)
+        return torch.stack((log_no, log_yes), dim=2).numpy()
 
     @torch.inference_mode()
     def steps(self, rows: Encoded, n_threads: int | None, calibration: np.ndarray | None = None) -> np.ndarray:

@@ -86,7 +86,8 @@ class DenoisingAutoencoder(nn.Module):
         """Set the means and standard deviations of the columns from `numbers`; constant columns get the deviation 1."""
         for j, column in enumerate(numbers.unbind(1)):
             spread, self.means[j] = torch.std_mean(column.double(), correction=0)
-            self.spreads[j] = spread or 1.0
+            is_constant = column.min() == column.max()  # rounding may leave a deviation above 0
+            self.spreads[j] = 1.0 if is_constant else spread or 1.0
 
     def corrupt(
         self, codes: Tensor, numbers: Tensor, noise: float, generator: torch.Generator

@@ -123,7 +123,8 @@ class Saving:
             If the file was not written by `save`, is damaged, is newer than this library or holds an estimator of
             another class, or if `parameters` does not match the file.
         """
-        resolve_device(device)
+        if hasattr(cls, "device"):
+            resolve_device(device)
         content, arrays = storage.read(path, "model")
         try:
             name, state, spec = content["class"], content["state"], content.get("spec", {})

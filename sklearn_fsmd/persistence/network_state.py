@@ -35,11 +35,11 @@ FIXED = "fixed"
 """The key for the names of the parameters that are not trained."""
 
 
-def network_state(predictor: Predictor, history: Sequence[dict[str, Any]]) -> dict[str, Any]:
+def network_state(predictor: Predictor) -> dict[str, Any]:
     """The state of a trained network as plain values and arrays, without objects of torch or skorch."""
     weights = {name: tensor.detach().cpu().numpy() for name, tensor in predictor.network.state_dict().items()}
     fixed = [name for name, parameter in predictor.network.named_parameters() if not parameter.requires_grad]
-    return {"weights": weights, "history": list(history), "spec": predictor.spec} | ({FIXED: fixed} if fixed else {})
+    return {"weights": weights, "spec": predictor.spec} | ({FIXED: fixed} if fixed else {})
 
 
 @torch.inference_mode(mode=False)

@@ -10,6 +10,7 @@ import pandas as pd
 from sklearn.utils.validation import check_consistent_length
 
 from sklearn_fsmd.compose import ask, fitted_model
+from sklearn_fsmd.encoding.columns import evenly_spaced
 from sklearn_fsmd.encoding.table import as_pandas, rows_of
 from sklearn_fsmd.encoding.warnings import warn_of_order
 from sklearn_fsmd.metrics import as_column, column_named, named_observations, ndcg_at_k, task_aucs
@@ -19,6 +20,8 @@ from sklearn_fsmd.ranking import EFFICIENT, efficient, is_weight, listed, pareto
 Utility = Callable[[Any, np.ndarray], float]
 MAX_TITLE_LETTERS = 40
 """In a title of the legend with more letters, each name has its own line."""
+N_LABELS = 5
+"""Most points of the front that get a label."""
 
 
 class ParetoDisplay:
@@ -193,7 +196,7 @@ class ParetoDisplay:
         legend_below(self.ax_, self._title())
         markers = front[[x, y]].to_numpy(dtype=float)
         markers = markers if self.current is None else np.vstack((markers, self.current[:2]))
-        keep_apart([self._label(front.iloc[i], x, y) for i in _evenly_spaced(len(front))], self.ax_, markers)
+        keep_apart([self._label(front.iloc[i], x, y) for i in evenly_spaced(len(front), N_LABELS)], self.ax_, markers)
         return self
 
     def _title(self) -> str | None:
@@ -208,11 +211,6 @@ class ParetoDisplay:
         return self.ax_.text(
             point[x], point[y], "  " + " : ".join(f"{weight:.2g}" for weight in weights), fontsize="small"
         )
-
-
-def _evenly_spaced(n: int, limit: int = 5) -> list[int]:
-    """At most `limit` indices from 0 to n - 1, evenly spaced, with the first and the last."""
-    return sorted({round(i) for i in np.linspace(0, n - 1, min(n, limit))})
 
 
 def _utilities_of_targets(

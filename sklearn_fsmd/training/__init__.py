@@ -10,8 +10,10 @@ from sklearn_fsmd.training.level import level_of
 from sklearn_fsmd.training.net import Net
 from sklearn_fsmd.training.net_options import check_callbacks
 from sklearn_fsmd.training.pretraining import pretrain
+from sklearn_fsmd.training.spec import FIRST_STEP
 
 __all__ = [
+    "FIRST_STEP",
     "Batch",
     "BatchIterator",
     "Batches",

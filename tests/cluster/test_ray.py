@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import ray
+from sklearn.base import clone
 
 from sklearn_fsmd import FSMDClassifier
 from sklearn_fsmd.ray import fit_dataset
@@ -26,6 +27,15 @@ def test_a_fit_whose_worker_was_killed_gives_a_model_as_good():
     assert len(killed) == 1
     assert table.min() > 0.6
     assert table.max() - table.min() < 0.03
+
+
+def test_a_fitted_estimator_is_fitted_anew_and_trained_further(tmp_path):
+    X, Y = make_frame(600)
+    model = FSMDClassifier(**SMALL).fit(X[:300], Y[:300])
+    fit_dataset(model, write(tmp_path / "a.parquet", X, Y), TARGETS, storage_path=tmp_path / "storage")
+    assert model.net_.module_ is model.module_
+    expected = clone(model).fit_dataset(tmp_path / "a.parquet", TARGETS).partial_fit(X, Y).predict_marginals(X)
+    np.testing.assert_allclose(model.partial_fit(X, Y).predict_marginals(X), expected, atol=1e-5)
 
 
 def test_errors_that_a_retry_would_not_fix_end_the_fit(tmp_path):

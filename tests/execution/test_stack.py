@@ -187,9 +187,12 @@ def test_many_rows_are_predicted_by_the_compiled_core(batch_norm, reads, mixed, 
         out = module(x, weights)
         assert len(seen) == 1
         module(x[..., 1:, :], None if weights is None else weights[1:])
-        monkeypatch.setenv(choice.VARIABLE, "torch")
+        monkeypatch.setenv(choice.VARIABLE, "torch")  # is read when a model is made
+        module(x, weights)
+        assert len(seen) == 2
+        set_execution(module, Scoring())
         expected = module(x, weights)
-    assert len(seen) == 1
+    assert len(seen) == 2
     torch.testing.assert_close(out, expected, equal_nan=True)
     assert out.isnan().any()
 

@@ -96,8 +96,8 @@ WEIGHTS = "`rank_weights` must be 2 finite numbers, one per task. Got"
         "other estimator",
         lambda p: to_onnx(LogisticRegression(), p),
         TypeError,
-        "to_onnx takes a MultiTaskClassifier or one of the named models, or a Pipeline or a search with refit=True "
-        "that ends in one. Got LogisticRegression.",
+        "A fitted MultiTaskClassifier or one of the named models is needed, or a Pipeline or search that ends in one. "
+        "Got LogisticRegression.",
     ),
     (
         "search without refit",
@@ -109,13 +109,13 @@ WEIGHTS = "`rank_weights` must be 2 finite numbers, one per task. Got"
         "embedder",
         lambda p: to_onnx(DenoisingEmbedder(), p),
         TypeError,
-        "to_onnx takes a MultiTaskClassifier …Got DenoisingEmbedder.",
+        "A fitted MultiTaskClassifier …Got DenoisingEmbedder.",
     ),
     (
         "path of a file",
         lambda p: to_onnx("model.safetensors", p),
         TypeError,
-        "to_onnx takes a MultiTaskClassifier …Got str.",
+        "A fitted MultiTaskClassifier …Got str.",
     ),
     ("opset", lambda p: to_onnx(MODEL, p, opset=17), ValueError, f"{RANGE} 17."),
     ("opset as a string", lambda p: to_onnx(MODEL, p, opset="18"), ValueError, f"{RANGE} '18'."),

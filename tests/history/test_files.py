@@ -137,6 +137,15 @@ def test_invalid_input_is_refused(tmp_path, log, params, change, message):
     assert not (tmp_path / "past.parquet").exists()
 
 
+def test_a_target_without_a_label_is_refused_as_in_memory(tmp_path, log):
+    X, Y = log
+    Y["buy"], history = np.nan, HistoryFeatures(time="when", keys=["user"])
+    with pytest.raises(ValueError, match="Column 'buy' of Y has no observed label"):
+        history.fit_transform(X, Y)
+    with pytest.raises(ValueError, match="Target 'buy' has no observed label in the files"):
+        write_and_read(tmp_path, (X, Y), history)
+
+
 def test_a_conversion_without_a_click_is_warned_of(tmp_path, log):
     X, Y = log
     with pytest.warns(UserWarning, match="have 'buy' = 1 though 'click'"):

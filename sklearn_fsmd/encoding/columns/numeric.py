@@ -71,7 +71,9 @@ class NumericColumn:
             return
         mean, std, low, high = seen.moments(known)
         if self.scaling == "standard":
-            self.center, self.scale, self.range = mean, std or 1.0, (low, high)
+            # Of equal numbers, the mean is off by rounding, and the deviation may be as small as that.
+            self.center, self.scale = (low, 1.0) if low == high else (mean, std or 1.0)
+            self.range = low, high
         else:
             self.filling = float(np.float32(mean))
 

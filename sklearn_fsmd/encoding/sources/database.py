@@ -55,7 +55,8 @@ class Database:
 
     def __init__(self, work: str, n_threads: int | None, memory: str | None = None) -> None:
         self.folder = tempfile.mkdtemp(prefix="sklearn-fsmd-")
-        weakref.finalize(self, _remove, self.folder, os.getpid())
+        self._connections: list[Any] = []
+        self._finalize = weakref.finalize(self, _remove, self.folder, self._connections, os.getpid())
         self.work, self.n_threads, self.memory = work, n_threads, memory
 
     @cached_property
@@ -67,9 +68,10 @@ class Database:
         if self.n_threads is not None:
             config["threads"] = self.n_threads
         try:
-            return duckdb.connect(str(Path(self.folder) / "rows.duckdb"), config=config)
+            self._connections.append(duckdb.connect(str(Path(self.folder) / "rows.duckdb"), config=config))
         except duckdb.ParserException as error:
             raise ValueError(f"`memory` must be a size such as '4GB'. Got {self.memory!r}.") from error
+        return self._connections[0]
 
     @contextmanager
     def working(self) -> Iterator[Any]:
@@ -90,13 +92,14 @@ class Database:
 
     def close(self) -> None:
         """Close the database and remove it."""
-        if "connection" in vars(self):
-            with suppress(Exception):  # on a full disk it cannot write its last page, which is not needed
-                self.connection.close()
-        shutil.rmtree(self.folder, ignore_errors=True)
+        self._finalize()
 
 
-def _remove(folder: str, owner: int) -> None:
-    """Remove a folder, unless this process is a fork of the one that created it."""
-    if os.getpid() == owner:
-        shutil.rmtree(folder, ignore_errors=True)
+def _remove(folder: str, connections: list[Any], owner: int) -> None:
+    """Close the connections and remove the folder, unless this process is a fork of the one that created it."""
+    if os.getpid() != owner:
+        return
+    for connection in connections:  # Windows does not remove open files
+        with suppress(Exception):  # on a full disk it cannot write its last page, which is not needed
+            connection.close()
+    shutil.rmtree(folder, ignore_errors=True)

@@ -79,17 +79,6 @@ class TargetStatistics(KeyRows):
         self.counts_rows = True
         self.sums: list[np.ndarray] = []
 
-    def rates_of_steps(self, parents: Sequence[int | None]) -> np.ndarray:
-        """Rate of each step among the training rows in which its parent has happened, ``(K,)``."""
-        return np.array([self.priors[self.events.index((k, parent))] for k, parent in enumerate(parents)])
-
-    def labels_of_steps(self, parents: Sequence[int | None]) -> np.ndarray:
-        """Effective number of labels behind these rates, ``(K,)``, in rows with known values."""
-        shares = self.shares or [1.0] * len(self.sums)
-        weights = [share * split_sums(sums.sum(axis=0))[1] for share, sums in zip(shares, self.sums, strict=True)]
-        n_labels = np.max(weights, axis=0) / self.units
-        return np.array([n_labels[self.events.index((k, parent))] for k, parent in enumerate(parents)])
-
     def known_shares(self, parents: Sequence[int | None]) -> np.ndarray:
         """Share of labelled rows for each step, ``(K,)``, among the rows in which its parent has happened."""
         largest = max((sums.sum(axis=0, dtype=np.float64) for sums in self.sums), key=lambda total: total[-1])
@@ -308,9 +297,10 @@ class TargetStatistics(KeyRows):
 
     def _fit_scale(self, values: np.ndarray) -> None:
         """Fit the scale to the statistics of training rows; if it hardly changes, keep the one the network knows."""
-        center, scale = values.mean(axis=0), values.std(axis=0)
-        scale[scale == 0] = 1.0
-        new = [center, scale, values.min(axis=0), values.max(axis=0)]
+        low, high, scale = values.min(axis=0), values.max(axis=0), values.std(axis=0)
+        is_constant = (low == high) | (scale == 0)  # rounding may leave a deviation above 0
+        center, scale = np.where(is_constant, low, values.mean(axis=0)), np.where(is_constant, 1.0, scale)
+        new = [center, scale, low, high]
         if hasattr(self, "center"):
             has_moved = np.abs(center - self.center) > SCALE_TOLERANCE * self.scale
             differs = has_moved | (np.abs(np.log(scale / self.scale)) > SCALE_TOLERANCE)

@@ -148,7 +148,7 @@ class FeatureEncoder:
         vectors = self._read_vectors(X)
         for column, x in zip(self.vectors.values(), vectors, strict=True):
             column.fit(x)
-        codes, numbers = self._encode(X, "fit_encode", self._empty(len(X)))
+        codes, numbers = self._encode(X, self._empty(len(X)), learn=True)
         self._write_vectors(vectors, numbers)
         self._resolve_auto()
         self.number_rows()
@@ -245,16 +245,16 @@ class FeatureEncoder:
             except NeedsArraysError:
                 pass
         if not isinstance(X, np.ndarray):
-            codes, numbers = self._encode(X, "encode", self._empty(len(X)))
+            codes, numbers = self._encode(X, self._empty(len(X)))
         else:  # in a C-ordered array the values of a column lie far apart; a block in column order fits into the cache
             codes, numbers = self._empty(len(X))
             for start in range(0, len(X), BLOCK):
                 s = slice(start, start + BLOCK)
                 block = np.asfortranarray(X[s])
                 try:
-                    codes[s], numbers[s] = self._encode(block, "encode", self._empty(len(block), order="F"))
+                    codes[s], numbers[s] = self._encode(block, self._empty(len(block), order="F"))
                 except ValueError:
-                    self._encode(X, "encode", self._empty(len(X)))  # so that the error counts the rows of X
+                    self._encode(X, self._empty(len(X)))  # so that the error counts the rows of X
                     raise
         self._write_vectors(self._read_vectors(X), numbers)
         lists = [column.read(column_of(X, position)) for position, column in self.lists.items()]
@@ -292,19 +292,23 @@ class FeatureEncoder:
         n_numbers = len(self.numeric) + sum(self.vector_widths)
         return np.empty((n, width), np.int32, order), np.empty((n, n_numbers), np.float32, order)
 
-    def _encode(self, X: Any, method: str, out: tuple[np.ndarray, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-        """Encode each column by its `method`, and write codes, without offsets, and numbers to `out`.
+    def _encode(
+        self, X: Any, out: tuple[np.ndarray, np.ndarray], *, learn: bool = False
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Encode each column, after learning it if requested, and write codes, without offsets, and numbers to `out`.
 
         Each column is written to `out` as soon as it is encoded, which saves memory.
         """
         (codes, numbers), n_categories = out, len(self.categories)
         for f, (position, category) in enumerate(self.categories.items()):
-            encode = "encode" if self._is_shared(category) else method  # a shared one was learned with the lists
-            codes[:, f] = getattr(category, encode)(column_of(X, position))
+            learns = learn and not self._is_shared(category)  # a shared one was learned with the lists
+            encode = category.fit_encode if learns else category.encode
+            codes[:, f] = encode(column_of(X, position))
 
         def encode_numeric(first: int) -> None:
             for j, (position, column) in list(enumerate(self.numeric.items()))[first::2]:
-                numbers[:, j], bins = getattr(column, method)(column_of(X, position))
+                encode = column.fit_encode if learn else column.encode
+                numbers[:, j], bins = encode(column_of(X, position))
                 if self.numeric_bins:
                     codes[:, n_categories + j] = bins
 

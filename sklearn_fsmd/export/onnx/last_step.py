@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sklearn.utils.validation import check_is_fitted
-
-from sklearn_fsmd.compose import split_pipeline
+from sklearn_fsmd.compose import fitted_model, split_pipeline
 from sklearn_fsmd.estimators import MultiTaskClassifier
 from sklearn_fsmd.parameters import warn
 
@@ -21,15 +19,7 @@ def last_step(model: Any) -> tuple[MultiTaskClassifier, list[str]]:
     TypeError
         If it is not a model of this library.
     """
-    pipelines, last = split_pipeline(model)
-    if not isinstance(last, MultiTaskClassifier):
-        if hasattr(last, "estimator"):  # a search
-            check_is_fitted(last)
-        raise TypeError(
-            "to_onnx takes a MultiTaskClassifier or one of the named models, or a Pipeline or a search with "
-            f"refit=True that ends in one. Got {type(model).__name__}."
-        )
-    check_is_fitted(last)
+    last, pipelines = fitted_model(model), split_pipeline(model)[0]
     steps = (named for pipeline in pipelines for named in pipeline.steps)
     previous = [f"{name} ({type(step).__name__})" for name, step in steps if step is not None and step != "passthrough"]
     if previous:

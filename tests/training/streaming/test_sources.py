@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from sklearn_fsmd import FSMDClassifier
-from sklearn_fsmd.encoding.sources import is_of, sizes
+from sklearn_fsmd.encoding.sources import LeftOut, is_of, sizes
 from sklearn_fsmd.encoding.sources.factory import FactorySource
 from sklearn_fsmd.encoding.sources.files import find_files
 from sklearn_fsmd.encoding.sources.parquet import ParquetSource
@@ -614,3 +614,13 @@ def test_an_error_counts_all_tables_including_empty_ones():
 
     with pytest.raises(ValueError, match="In table 2 of the data set"):
         FSMDClassifier(max_epochs=1).fit_dataset(tables, ["y"])
+
+
+def test_a_missing_installation_is_not_left_out_as_a_damaged_file():
+    """It concerns all files of that kind: a fit on the others would silently be one on other data."""
+    left_out = LeftOut("skip")
+    with pytest.raises(ImportError, match="Install s3fs"), left_out.trying("s3://bucket/a.parquet"):
+        raise ImportError("Install s3fs to access S3")
+    with left_out.trying("a.parquet"):
+        raise OSError("damaged")
+    assert left_out.reasons == {"a.parquet": "damaged"}
