@@ -39,7 +39,7 @@ def main(n_samples: int = 20_000, path: Path | str | None = None, n_bootstrap: i
         description=PURPOSE,
         limits=["Prices are those of one currency, and items those of one shop."],
         importances=feature_importances(model, X_test, Y_test, max_samples=0.5, random_state=0),
-        n_samples=n_bootstrap,
+        n_bootstrap=n_bootstrap,
         random_state=0,
     )
     return card.render()

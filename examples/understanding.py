@@ -39,7 +39,7 @@ def main(n_samples: int = 20_000) -> tuple[pd.DataFrame, dict[str, Any]]:
     ).fit(X[:cut], Y[:cut])
 
     importances = feature_importances(
-        model, X_test, Y_test, groups={"user": ["user_id", "segment"]}, max_samples=0.5, random_state=0
+        model, X_test, Y_test, column_groups={"user": ["user_id", "segment"]}, max_samples=0.5, random_state=0
     )
     displays = {
         "importances": ImportancesDisplay.from_importances(importances),

@@ -6,13 +6,16 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn.base import clone
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import GridSearchCV
 
 from sklearn_fsmd import FSMDClassifier, MultiTaskClassifier
 from sklearn_fsmd.datasets import make_funnel
+from sklearn_fsmd.export import model_card
 from sklearn_fsmd.inspection import metric_table
-from sklearn_fsmd.metrics import auc_per_task
-from sklearn_fsmd.plotting import ReliabilityDisplay
+from sklearn_fsmd.metrics import auc_per_task, cvr_auc, get_scorer, lift_curve, mean_log_loss
+from sklearn_fsmd.plotting import LiftDisplay, ReliabilityDisplay
 from tests.conftest import SMALL, make_frame
 
 
@@ -229,10 +232,10 @@ def test_as_shown_predicts_at_the_positions_of_the_rows():
     with pytest.raises(ValueError, match="position"):
         model.predict_marginals(X.drop(columns="position"), as_shown=True)
     for shown, predicted in by_shown.items():
-        table = metric_table(model, X, Y, as_shown=shown, n_samples=2)
+        table = metric_table(model, X, Y, as_shown=shown, n_bootstrap=2)
         levels = table.loc[(["click", "conversion"], "all rows"), "level"]
         np.testing.assert_allclose(levels, predicted.mean(axis=0) / Y.mean(), rtol=1e-4)
-        table = metric_table(model, X, Y, as_shown=shown, conditional=True, n_samples=2)
+        table = metric_table(model, X, Y, as_shown=shown, conditional=True, n_bootstrap=2)
         assert table.loc[("click", "all rows"), "level"] == pytest.approx(levels.iloc[0])
         (curve,) = (
             ReliabilityDisplay.from_estimator(model, X, Y, targets="click", as_shown=shown).curves["click"].values()
@@ -240,12 +243,44 @@ def test_as_shown_predicts_at_the_positions_of_the_rows():
         assert np.average(curve["predicted"], weights=curve["n"]) == pytest.approx(predicted[:, 0].mean(), rel=1e-4)
 
 
+def test_scorers_lift_and_card_take_rows_as_shown():
+    X, Y = make_funnel(2000, position_bias=2.0, random_state=0, return_X_y=True)
+    model = FSMDClassifier(**SMALL | {"max_epochs": 3}, bias_features=["position"]).fit(X, Y)
+    p = model.predict_marginals(X, as_shown=True)
+    for name, expected in {
+        "click_auc": roc_auc_score(Y["click"], p[:, 0]),
+        "task1_auc": roc_auc_score(Y["conversion"], p[:, 1]),
+        "cvr_auc": cvr_auc(Y, p),
+        "neg_mean_log_loss": -mean_log_loss(Y, p),
+    }.items():
+        assert get_scorer(name, as_shown=True)(model, X, Y) == pytest.approx(expected)
+        if name != "cvr_auc":  # the position has no effect on P(conversion | click)
+            assert get_scorer(name)(model, X, Y) != pytest.approx(expected)
+        search = GridSearchCV(model, {"lr": [1e-3]}, scoring=get_scorer(name, as_shown=True), cv=2, refit=False)
+        assert np.isfinite(search.fit(X[:500], Y[:500]).cv_results_["mean_test_score"]).all()
+    alone = clone(model).fit(X, Y["click"])
+    expected = roc_auc_score(Y["click"], alone.predict_marginals(X, as_shown=True))
+    assert get_scorer("click_auc", as_shown=True)(alone, X, Y["click"]) == pytest.approx(expected)
+    other = LogisticRegression().fit(X[["age"]].fillna(0), Y["click"])
+    with pytest.raises(TypeError, match="A fitted MultiTaskClassifier .* is needed.* Got LogisticRegression"):
+        get_scorer("click_auc", as_shown=True)(other, X[["age"]].fillna(0), Y["click"])
+    np.testing.assert_allclose(model.rank_score(X, [1, 0], as_shown=True), p[:, 0], rtol=1e-6)
+    lift = LiftDisplay.from_estimator(model, X, Y, as_shown=True).curves["click"]
+    expected = lift_curve(Y["click"], p[:, 0])
+    pd.testing.assert_frame_equal(pd.DataFrame(lift), pd.DataFrame(expected))
+    text = model_card(model, X, Y, as_shown=True, n_bootstrap=20, random_state=0).render()
+    auc = metric_table(model, X, Y, as_shown=True, n_bootstrap=1).loc[("click", "all rows"), "ranking"]
+    assert f"{auc:.4g} (" in text
+    assert "They include the effect of the positions" in text
+    assert "Predictions are those for rows in a good position" not in text
+
+
 def test_as_shown_applies_to_value_targets():
     X, Y = make_funnel(2000, position_bias=2.0, watch_time=True, random_state=0, return_X_y=True)
     values = {"value_targets": ["watch_seconds"], "value_parents": {"watch_seconds": "click"}}
     model = FSMDClassifier(**SMALL | {"max_epochs": 1}, **values, bias_features=["position"]).fit(X, Y)
     for shown in (True, False):
-        level = metric_table(model, X, Y, as_shown=shown, n_samples=2).loc[("watch_seconds", "all rows"), "level"]
+        level = metric_table(model, X, Y, as_shown=shown, n_bootstrap=2).loc[("watch_seconds", "all rows"), "level"]
         expected = model.predict_values(X, as_shown=shown).mean() / Y["watch_seconds"].fillna(0).mean()
         assert level == pytest.approx(expected, rel=1e-4)
 

@@ -217,7 +217,7 @@ def test_ask_accepts_a_stateless_step_like_a_pipeline(frame):
     p = ask(pipeline, "predict_marginals", X)
     np.testing.assert_allclose(p[:, 0], pipeline.predict_proba(X)[0][:, 1], atol=1e-7)
     np.testing.assert_allclose(output_view(pipeline, "click").predict_proba(X)[:, 1], p[:, 0], atol=1e-7)
-    assert metric_table(pipeline, X, Y, n_samples=2).shape[0] == 2
+    assert metric_table(pipeline, X, Y, n_bootstrap=2).shape[0] == 2
 
 
 class OnlyTransforms(BaseEstimator):

@@ -126,7 +126,7 @@ def test_all_evaluations_of_a_model_warn_of_shuffled_labels(frame):
     for evaluate in (
         model.score,
         lambda X, Y: get_scorer("mean_auc")(model, X, Y),
-        lambda X, Y: metric_table(model, X, Y, n_samples=2),
+        lambda X, Y: metric_table(model, X, Y, n_bootstrap=2),
         lambda X, Y: feature_importances(model, X, Y, n_repeats=1),
     ):
         with pytest.warns(UserWarning, match=message):

@@ -380,7 +380,7 @@ def test_displays_and_tables_warn_of_rows_in_another_order(funnel, fsmd):
         lambda: pareto_front(fsmd, X, shuffled, utilities, n_steps=1),
         lambda: tune_rank_weights(fsmd, X, shuffled, utilities["a"]),
         lambda: metric_table(fsmd, X, Y, by=X["device"].sort_values()),
-        lambda: metric_table(fsmd, X, Y, sample_weight=weights, n_samples=2),
+        lambda: metric_table(fsmd, X, Y, sample_weight=weights, n_bootstrap=2),
         lambda: feature_importances(fsmd, X, Y, sample_weight=weights, n_repeats=1),
         lambda: LiftDisplay.from_estimator(fsmd, X, Y, sample_weight=weights),
     ):
@@ -414,8 +414,8 @@ def test_names_of_columns_groups_and_methods_are_validated(funnel, fsmd):
     pd.testing.assert_frame_equal(*tables)
     with pytest.raises(ValueError, match=r"`by` names 7, and X has \['user_id'"):
         metric_table(fsmd, X, Y, by=7)
-    with pytest.raises(ValueError, match="`groups` must be a dict of names to lists of columns"):
-        feature_importances(fsmd, X, Y, groups=["user_id"])
+    with pytest.raises(ValueError, match="`column_groups` must be a dict of names to lists of columns"):
+        feature_importances(fsmd, X, Y, column_groups=["user_id"])
     with pytest.raises(AttributeError, match="'task_names_' is no method of FSMDClassifier"):
         ask(fsmd, "task_names_", X)
 

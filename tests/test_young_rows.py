@@ -43,7 +43,7 @@ def by_scorer(name):
 
 EVALUATIONS = {
     "score": lambda model, X, Y: model.score(X, Y),
-    "metric_table": lambda model, X, Y: metric_table(model, X, Y, n_samples=2),
+    "metric_table": lambda model, X, Y: metric_table(model, X, Y, n_bootstrap=2),
     "reliability": ReliabilityDisplay.from_estimator,
     "lift": LiftDisplay.from_estimator,
     "Pareto front": ParetoDisplay.from_estimator,
@@ -52,7 +52,7 @@ EVALUATIONS = {
 }
 UNAFFECTED = {
     "reliability of clicks": lambda model, X, Y: ReliabilityDisplay.from_estimator(model, X, Y, targets=["click"]),
-    "given the click": lambda model, X, Y: metric_table(model, X, Y, conditional=True, n_samples=2),
+    "given the click": lambda model, X, Y: metric_table(model, X, Y, conditional=True, n_bootstrap=2),
     "importances, given the click": importances_of(conditional=True),
     **{name: by_scorer(name) for name in ("click_auc", "task0_auc", "cvr_auc", "watch_seconds_concordance")},
     "scorer, given the click": by_scorer("conversion_given_click_auc"),

@@ -241,7 +241,11 @@ class Predictions(AtomicEstimator):
 
     @on_snapshot
     def rank_score(
-        self, X: Any, weights: Sequence[float] | np.ndarray | Mapping[str, float] | None = None
+        self,
+        X: Any,
+        weights: Sequence[float] | np.ndarray | Mapping[str, float] | None = None,
+        *,
+        as_shown: bool = False,
     ) -> np.ndarray:
         """Compute one score to rank by: the weighted product Π_k P(Y_k = 1)^{α_k}, with expected values as factors too.
 
@@ -253,6 +257,8 @@ class Predictions(AtomicEstimator):
             The exponents of the probabilities come first, then those of :meth:`predict_values`; without the latter
             they are 0. A negative value counts as 0. A dict maps names of `task_names_` and `value_names_` to
             exponents; names that it lacks get 0.
+        as_shown : bool, default=False
+            As in :meth:`predict_marginals`.
 
         Returns
         -------
@@ -266,7 +272,8 @@ class Predictions(AtomicEstimator):
         """
         self._check_is_fitted()
         exponents = listed(weights, self)
-        p, values = self._predictor.marginals_and_values(self._rows(X), self.n_threads, self.calibration_)
+        rows = self._rows(X, as_shown=as_shown)
+        p, values = self._predictor.marginals_and_values(rows, self.n_threads, self.calibration_)
         if exponents is None or np.shape(exponents) != (p.shape[1],):
             p = np.hstack((p, self._values_per_impression(p, values).clip(min=0)))
         return weighted_product(p, exponents)

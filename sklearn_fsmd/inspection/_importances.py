@@ -31,7 +31,7 @@ def feature_importances(
     X: Any,
     Y: Any,
     *,
-    groups: Mapping[str, Sequence[str | int]] | None = None,
+    column_groups: Mapping[str, Sequence[str | int]] | None = None,
     scoring: str | Callable[..., Any] | Mapping[str, Any] | Sequence[str] | None = None,
     sample_weight: Any = None,
     conditional: bool = False,
@@ -57,7 +57,7 @@ def feature_importances(
     X : DataFrame or array-like of shape (n_samples, n_features)
     Y : array-like of shape (n_samples,) or (n_samples, n_tasks + n_values)
         NaN means not observed.
-    groups : dict of name to columns, default=None
+    column_groups : dict of name to columns, default=None
         Columns, by name or position, that are permuted together. Each of the other columns is permuted alone.
     scoring : str, callable, sequence of str, or dict of name to scorer, default=None
         Scores whose drop is measured: scorers, or names for :func:`~sklearn_fsmd.metrics.get_scorer`. A single scorer
@@ -99,7 +99,8 @@ def feature_importances(
     >>> from sklearn_fsmd.inspection import feature_importances
     >>> X, Y = make_funnel(600, random_state=0, return_X_y=True)
     >>> model = FSMDClassifier(max_epochs=2, random_state=0).fit(X[:400], Y[:400])
-    >>> result = feature_importances(model, X[400:], Y[400:], groups={"user": ["user_id", "segment"]}, random_state=0)
+    >>> user = {"user": ["user_id", "segment"]}
+    >>> result = feature_importances(model, X[400:], Y[400:], column_groups=user, random_state=0)
     >>> result.frame.shape, result.feature_names[0]
     ((8, 4), 'user')
     """
@@ -109,7 +110,7 @@ def feature_importances(
     if not isinstance(X, pd.DataFrame):
         X_original = X = _array(X)
     check_consistent_length(X, Y)
-    columns = _positions_by_group(X, groups)
+    columns = _positions_by_group(X, column_groups)
     if scoring is not None and conditional:
         raise ValueError("`conditional` and `scoring` do not go together: a scorer itself defines what it evaluates.")
     score: _Scorers | _DefaultScores
@@ -257,10 +258,10 @@ def _positions_by_group(X: Any, groups: Mapping[str, Sequence[str | int]] | None
     grouped: dict[str, list[int]] = {}
     group_of: dict[int, str] = {}
     if groups is not None and not isinstance(groups, Mapping):
-        raise ValueError(f"`groups` must be a dict of names to lists of columns. Got {groups!r}.")
+        raise ValueError(f"`column_groups` must be a dict of names to lists of columns. Got {groups!r}.")
     for group, columns in (groups or {}).items():
         if isinstance(columns, (str, int)) or not len(columns):
-            raise ValueError(f"The group {group!r} in `groups` must be a list of columns. Got {columns!r}.")
+            raise ValueError(f"The group {group!r} in `column_groups` must be a list of columns. Got {columns!r}.")
         grouped[str(group)] = [_position(column, labels, group) for column in columns]
         for position in grouped[str(group)]:
             if position in group_of:

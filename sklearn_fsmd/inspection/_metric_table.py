@@ -40,7 +40,7 @@ def metric_table(
     sample_weight: Any = None,
     conditional: bool = False,
     as_shown: bool = False,
-    n_samples: int = 200,
+    n_bootstrap: int = 200,
     random_state: Any = None,
 ) -> pd.DataFrame:
     """Compute metrics of each target, over all rows and in each segment, with 95 % bootstrap intervals.
@@ -66,7 +66,7 @@ def metric_table(
     as_shown : bool, default=False
         Whether to predict each row for the position in its `bias_features`, as in the log. By default each row is
         predicted for a good position, so the level of the predictions is above that of the log.
-    n_samples : int, default=200
+    n_bootstrap : int, default=200
         Number of bootstrap samples.
     random_state : int, RandomState instance or None, default=None
 
@@ -93,7 +93,7 @@ def metric_table(
     ------
     ValueError
         If a target has no observed row, a row has no group, two segments have the same name, X has no column of a
-        name, or `n_samples` is not above 0.
+        name, or `n_bootstrap` is not above 0.
 
     Examples
     --------
@@ -102,11 +102,11 @@ def metric_table(
     >>> from sklearn_fsmd.inspection import metric_table
     >>> X, Y = make_funnel(600, random_state=0, return_X_y=True)
     >>> model = FSMDClassifier(max_epochs=1, random_state=0).fit(X[:400], Y[:400])
-    >>> table = metric_table(model, X[400:], Y[400:], groups="user_id", n_samples=20, random_state=0)
+    >>> table = metric_table(model, X[400:], Y[400:], groups="user_id", n_bootstrap=20, random_state=0)
     >>> table.loc[("click", "all rows"), "n"]
     np.float64(200.0)
     """
-    check_count("n_samples", n_samples)
+    check_count("n_bootstrap", n_bootstrap)
     by_target = outcomes(model, X, Y, sample_weight, conditional=conditional, as_shown=as_shown)
     n = len(X)
     group = np.arange(n) if groups is None else _group_numbers(column_named(X, groups, "groups"), n)
@@ -122,7 +122,7 @@ def metric_table(
     samples: dict[tuple[str, str], list[dict[str, float]]] = {key: [] for key in parts}
     random, n_groups = check_random_state(random_state), int(group.max()) + 1
     has_interval = {key: len(np.unique(group[part.rows])) >= FEWEST_GROUPS for key, part in parts.items()}
-    for _ in range(n_samples):
+    for _ in range(n_bootstrap):
         times = np.bincount(random.randint(n_groups, size=n_groups), minlength=n_groups)[group]
         for key, part in parts.items():
             if has_interval[key]:

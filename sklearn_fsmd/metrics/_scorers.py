@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics._scorer import _Scorer
 
-from sklearn_fsmd.compose import ask, model_of
+from sklearn_fsmd.compose import ask, fitted_model, model_of
 from sklearn_fsmd.encoding.targets import DEFAULT_NAMES, warn_of_young_rows
 from sklearn_fsmd.encoding.warnings import warn_of_orders
 from sklearn_fsmd.metrics._inputs import labels_and_scores, undefined
@@ -19,7 +19,7 @@ from sklearn_fsmd.metrics._per_task import auc_of, cvr_auc, expected_calibration
 from sklearn_fsmd.metrics._values import concordance, decile_bias, value_mae, value_rmse
 
 
-def get_scorer(name: str) -> Any:
+def get_scorer(name: str, *, as_shown: bool = False) -> Any:
     """Get a scorer by name, for ``scoring=`` of scikit-learn's tools.
 
     Parameters
@@ -35,6 +35,9 @@ def get_scorer(name: str) -> Any:
 
         "<value>_concordance", "neg_<value>_mae", "neg_<value>_rmse" or "neg_<value>_decile_bias", for a target with
         values. They evaluate `predict_values`; a value counts as 0 if the step that it follows has not happened.
+    as_shown : bool, default=False
+        Whether each row is predicted for the position in its `bias_features`, as in the log, which X must then have.
+        Only for models of this package.
 
     Returns
     -------
@@ -57,15 +60,16 @@ def get_scorer(name: str) -> Any:
     """
     if name in _SCORERS:
         sign = -1 if name.startswith("neg_") else 1
-        return TaskScorer(_SCORERS[name], sign, {}, response_method="predict_proba")
+        return TaskScorer(_SCORERS[name], sign, {}, as_shown=as_shown)
     if isinstance(name, str) and name.endswith("_auc"):
         task = name.removesuffix("_auc")
-        return TaskScorer(_one_auc, 1, {"task": task}, response_method="predict_proba")
+        return TaskScorer(_one_auc, 1, {"task": task}, as_shown=as_shown)
     for ending, metric in _VALUE_METRICS.items():
         if isinstance(name, str) and name.endswith(ending):
             sign = 1 if metric is concordance else -1
             if sign == 1 or name.startswith("neg_"):
-                return ValueScorer(name.removesuffix(ending).removeprefix("neg_" if sign == -1 else ""), metric, sign)
+                value = name.removesuffix(ending).removeprefix("neg_" if sign == -1 else "")
+                return ValueScorer(value, metric, sign, as_shown=as_shown)
     raise ValueError(
         f"There is no scorer {name!r}. Use one of {get_scorer_names()}, '<task>_auc', '<task>_given_<task>_auc', "
         f"'<value>_concordance', 'neg_<value>_mae', 'neg_<value>_rmse' or 'neg_<value>_decile_bias'."
@@ -94,6 +98,12 @@ class TaskScorer(_Scorer):
     The labels of a fold may not show it: they may all be "no", or all 1 while the classes are 1 and 2.
     """
 
+    def __init__(
+        self, metric: Callable[..., float], sign: int, options: dict[str, Any], *, as_shown: bool = False
+    ) -> None:
+        super().__init__(metric, sign, options, response_method="predict_proba")
+        self.as_shown = as_shown
+
     def _score(self, method_caller: Any, estimator: Any, X: Any, y_true: Any, **kwargs: Any) -> float:
         weights = kwargs.get("sample_weight")
         warn_of_orders(X=X, Y=y_true, sample_weight=weights)
@@ -109,6 +119,11 @@ class TaskScorer(_Scorer):
             judged = scored if "task" in self._kwargs else None
             parents = model.module_.link.parents
             warn_of_young_rows(label_array, ~np.isnan(label_array), names, parents, judged=judged)
+        if self.as_shown:
+            fitted_model(estimator)  # raises for models of other packages, which have no `bias_features`
+            p = ask(estimator, "predict_marginals", X, as_shown=True)
+            p = p[:, 0] if np.ndim(labels) == 1 else p
+            return self._sign * self._score_func(labels, p, **self._kwargs, **kwargs)
         # scikit-learn would treat two columns of labels as one target; it fails on labels of two types or of one class.
         if is_multilabel(model) or has_unequal_classes(model):
             return self._sign * self._score_func(labels, probabilities_of(estimator, X), **self._kwargs, **kwargs)
@@ -129,9 +144,9 @@ class TaskScorer(_Scorer):
 class ValueScorer(_Scorer):
     """A scorer of one target with values."""
 
-    def __init__(self, name: str, metric: Callable[..., float], sign: int) -> None:
+    def __init__(self, name: str, metric: Callable[..., float], sign: int, *, as_shown: bool = False) -> None:
         super().__init__(metric, sign, {}, response_method="predict")
-        self.name = name
+        self.name, self.as_shown = name, as_shown
 
     def _score(self, method_caller: Any, estimator: Any, X: Any, y_true: Any, **kwargs: Any) -> float:
         model = model_of(estimator)
@@ -154,7 +169,8 @@ class ValueScorer(_Scorer):
         warn_of_young_rows(observed, weights, [*model.task_names_, *names], parents, judged=[k])
         values = np.where(weights[:, k] > 0, observed[:, k], np.nan)
         options = {"sample_weight": weights[:, k]} if weighted else {}
-        return self._sign * self._score_func(values, ask(estimator, "predict_values", X)[:, v], **options)
+        predicted = ask(estimator, "predict_values", X, as_shown=self.as_shown)
+        return self._sign * self._score_func(values, predicted[:, v], **options)
 
 
 def _one_auc(Y: Any, P: Any, task: str, *, sample_weight: Any = None) -> float:

@@ -72,6 +72,7 @@ class LiftDisplay:
         rank_weights: Sequence[float] | Mapping[str, float] | np.ndarray | None = None,
         n_bins: int = 10,
         sample_weight: Any = None,
+        as_shown: bool = False,
         **kw: Any,
     ) -> LiftDisplay:
         """Compute the lift of the predictions of a model, and draw it.
@@ -91,6 +92,8 @@ class LiftDisplay:
             Number of bins with equally many rows.
         sample_weight : array-like of shape (n,) or (n, n_tasks + n_values), default=None
             Weights of the rows, or of the labels.
+        as_shown : bool, default=False
+            Whether to predict each row for the position in its `bias_features`, as in the log.
         **kw : dict
             Arguments of `plot`.
 
@@ -104,9 +107,9 @@ class LiftDisplay:
         ValueError
             If no target has a lift.
         """
-        results = _with_lift(outcomes(estimator, X, Y, sample_weight))
+        results = _with_lift(outcomes(estimator, X, Y, sample_weight, as_shown=as_shown))
         rank_weights = listed(rank_weights, fitted_model(estimator), "rank_weights")
-        scores = None if rank_weights is None else ask(estimator, "rank_score", X, rank_weights)
+        scores = None if rank_weights is None else ask(estimator, "rank_score", X, rank_weights, as_shown=as_shown)
         curves = {
             outcome.name: lift_curve(
                 outcome.observed,

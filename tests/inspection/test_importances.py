@@ -15,7 +15,7 @@ from tests.inspection.conftest import SMALL
 
 def test_important_columns_are_found_for_each_target(known):
     model, X, Y = known
-    found = feature_importances(model, X, Y, groups={"where": ["city", "copy"]}, random_state=0)
+    found = feature_importances(model, X, Y, column_groups={"where": ["city", "copy"]}, random_state=0)
     means = found.frame.xs("mean", axis=1, level=1)
     assert found.feature_names == list(means.index) == ["where", "price", "noise"]
     assert means.loc["where", "click"] > 0.2
@@ -38,7 +38,7 @@ def test_accepts_a_scorer_or_its_name(known):
 def test_a_group_of_redundant_columns_matters_more_than_each_column(known):
     model, X, Y = known
     by_column = feature_importances(model, X, Y, random_state=0).frame["click", "mean"]
-    by_group = feature_importances(model, X, Y, groups={"both": [0, 1]}, random_state=0).frame["click", "mean"]
+    by_group = feature_importances(model, X, Y, column_groups={"both": [0, 1]}, random_state=0).frame["click", "mean"]
     assert by_group["both"] > max(by_column["city"], by_column["copy"]) + 0.05
 
 
@@ -80,7 +80,7 @@ def test_accepts_arrays_weights_and_one_target(rng):
     y = (X[:, 1] > 0).astype(int)
     model = FSMDClassifier(**SMALL, max_epochs=10, lr=0.05).fit(X, y)
     weights = rng.uniform(size=300)
-    found = feature_importances(model, X, y, groups={"rest": [0, 2]}, sample_weight=weights, random_state=0)
+    found = feature_importances(model, X, y, column_groups={"rest": [0, 2]}, sample_weight=weights, random_state=0)
     assert found.feature_names == ["rest", "x1"]
     assert found.frame["y", "mean"].idxmax() == "x1"
     np.testing.assert_allclose(found.scores, auc_per_task(y, model.predict_marginals(X), sample_weight=weights))
@@ -89,10 +89,13 @@ def test_accepts_arrays_weights_and_one_target(rng):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"groups": {"a": ["city", "town"]}}, "group 'a' has the column 'town', which X does not have. It has ['city'"),
-        ({"groups": {"a": ["city"], "b": [0]}}, "Column 'city' is in two groups, 'a' and 'b'"),
-        ({"groups": {"a": "city"}}, "must be a list of columns. Got 'city'"),
-        ({"groups": {"price": ["city"]}}, "group 'price' has the name of a column that is not in it"),
+        (
+            {"column_groups": {"a": ["city", "town"]}},
+            "group 'a' has the column 'town', which X does not have. It has ['city'",
+        ),
+        ({"column_groups": {"a": ["city"], "b": [0]}}, "Column 'city' is in two groups, 'a' and 'b'"),
+        ({"column_groups": {"a": "city"}}, "must be a list of columns. Got 'city'"),
+        ({"column_groups": {"price": ["city"]}}, "group 'price' has the name of a column that is not in it"),
         ({"scoring": []}, "names no score"),
         ({"scoring": ["click_auc"], "sample_weight": 1.0}, "Leave one out"),
     ],
@@ -117,9 +120,9 @@ def test_numbers_in_groups_are_column_names_if_names_are_numbers(rng):
     X = pd.DataFrame(rng.normal(size=(200, 3)), columns=[2, 1, 0])
     model = FSMDClassifier(**SMALL, max_epochs=1).fit(X, (X > 0).to_numpy()[:, :2].cumprod(axis=1))
     Y = (X > 0).to_numpy()[:, :2].cumprod(axis=1)
-    found = feature_importances(model, X, Y, n_repeats=1, groups={"g": [0, 1]}, random_state=0)
+    found = feature_importances(model, X, Y, n_repeats=1, column_groups={"g": [0, 1]}, random_state=0)
     assert found.feature_names == ["g", "2"]
-    as_text = feature_importances(model, X, Y, n_repeats=1, groups={"g": ["0", "1"]}, random_state=0)
+    as_text = feature_importances(model, X, Y, n_repeats=1, column_groups={"g": ["0", "1"]}, random_state=0)
     assert as_text.feature_names == ["g", "2"]
 
 

@@ -17,7 +17,7 @@ from tests.inspection.conftest import SMALL
 
 def test_metrics_of_targets_and_segments(model, funnel):
     X, Y = (part[2000:] for part in funnel)
-    table = metric_table(model, X, Y, by=X["device"], groups=X["user_id"], n_samples=30, random_state=0)
+    table = metric_table(model, X, Y, by=X["device"], groups=X["user_id"], n_bootstrap=30, random_state=0)
     p, seconds = model.predict_marginals(X), model.predict_values(X)[:, 0]
     on_phone = (X["device"] == "phone").to_numpy()
     row = table.loc[("conversion", "phone")]
@@ -35,7 +35,7 @@ def test_metrics_of_targets_and_segments(model, funnel):
 
 def test_conditional_metrics_use_rows_whose_parent_has_happened(model, funnel):
     X, Y = (part[2000:] for part in funnel)
-    table = metric_table(model, X, Y, by="device", conditional=True, n_samples=5, random_state=0)
+    table = metric_table(model, X, Y, by="device", conditional=True, n_bootstrap=5, random_state=0)
     clicked = (Y["click"] == 1).to_numpy()
     p, y = model.predict_conditionals(X)[clicked, 1], Y["conversion"][clicked]
     row = table.loc[("conversion | click", "all rows")]
@@ -51,8 +51,8 @@ def test_conditional_metrics_use_rows_whose_parent_has_happened(model, funnel):
 
 def test_segments_of_two_segmentations_have_their_names(model, funnel):
     X, Y = (part[2000:2400] for part in funnel)
-    table = metric_table(model, X, Y, by={"a": X["device"], "b": np.arange(400) % 2}, n_samples=2, random_state=0)
-    single = metric_table(model, X, Y, by=np.arange(400) % 2, n_samples=2, random_state=0)
+    table = metric_table(model, X, Y, by={"a": X["device"], "b": np.arange(400) % 2}, n_bootstrap=2, random_state=0)
+    single = metric_table(model, X, Y, by=np.arange(400) % 2, n_bootstrap=2, random_state=0)
     assert "a = phone" in table.index.get_level_values("segment")
     np.testing.assert_allclose(table.loc[("click", "b = 1")], single.loc[("click", "1")])
 
@@ -69,15 +69,15 @@ def test_segments_of_two_segmentations_have_their_names(model, funnel):
 def test_segments_with_the_same_name_are_refused(by, message, model, funnel):
     X, Y = (part[2000:2050] for part in funnel)
     with pytest.raises(ValueError, match=message):
-        metric_table(model, X, Y, by=by, n_samples=1)
+        metric_table(model, X, Y, by=by, n_bootstrap=1)
     if isinstance(by, list):
-        table = metric_table(model, X, Y, by={"a": by}, n_samples=1)
+        table = metric_table(model, X, Y, by={"a": by}, n_bootstrap=1)
         assert table.loc[("click", "a = all rows"), "n"] == 25
 
 
 def test_a_nan_among_strings_is_a_missing_segment_and_no_group(model, funnel):
     X, Y = (part[2000:2050] for part in funnel)
-    table = metric_table(model, X, Y, by=["a", np.nan] * 25, n_samples=1)
+    table = metric_table(model, X, Y, by=["a", np.nan] * 25, n_bootstrap=1)
     assert table.loc[("click", "missing"), "n"] == 25
     with pytest.raises(ValueError, match="every row belongs to a group"):
         metric_table(model, X, Y, groups=["a", np.nan] * 25)
@@ -94,8 +94,8 @@ def test_groups_of_similar_rows_widen_the_interval(model, funnel):
     X, Y = (part[2000:2100] for part in funnel)
     X, Y = X.loc[np.repeat(X.index, 10)], Y.loc[np.repeat(Y.index, 10)]
     groups = np.repeat(np.arange(100), 10)
-    by_rows = metric_table(model, X, Y, n_samples=100, random_state=0).loc[("click", "all rows")]
-    by_groups = metric_table(model, X, Y, groups=groups, n_samples=100, random_state=0).loc[("click", "all rows")]
+    by_rows = metric_table(model, X, Y, n_bootstrap=100, random_state=0).loc[("click", "all rows")]
+    by_groups = metric_table(model, X, Y, groups=groups, n_bootstrap=100, random_state=0).loc[("click", "all rows")]
     width = by_groups["ranking_high"] - by_groups["ranking_low"]
     assert width == pytest.approx(np.sqrt(10) * (by_rows["ranking_high"] - by_rows["ranking_low"]), rel=0.4)
     assert by_groups["ranking"] == pytest.approx(by_rows["ranking"])
@@ -104,12 +104,12 @@ def test_groups_of_similar_rows_widen_the_interval(model, funnel):
 def test_intervals_cover_the_true_value(known):
     """For many samples of rows, about 19 of 20 intervals contain the value of all rows."""
     model, X, Y = known
-    whole = metric_table(model, X, Y, n_samples=1).loc[("click", "all rows"), "level"]
+    whole = metric_table(model, X, Y, n_bootstrap=1).loc[("click", "all rows"), "level"]
     random = np.random.RandomState(0)
     n_covered = 0
     for seed in range(40):
         rows = random.choice(len(X), 200)
-        found = metric_table(model, X.iloc[rows], Y.iloc[rows], n_samples=60, random_state=seed)
+        found = metric_table(model, X.iloc[rows], Y.iloc[rows], n_bootstrap=60, random_state=seed)
         row = found.loc[("click", "all rows")]
         n_covered += row["level_low"] <= whole <= row["level_high"]
     assert n_covered >= 34
@@ -117,15 +117,15 @@ def test_intervals_cover_the_true_value(known):
 
 def test_undefined_metrics_are_nan_and_invalid_arguments_are_refused(model, funnel):
     X, Y = (part[2000:2050] for part in funnel)
-    table = metric_table(model, X, Y, groups=[0] * 25 + [1] * 25, n_samples=5, random_state=0)
+    table = metric_table(model, X, Y, groups=[0] * 25 + [1] * 25, n_bootstrap=5, random_state=0)
     assert np.isnan(table["level_low"]).all()
     assert np.isfinite(table["level"]).all()
-    with pytest.raises(ValueError, match="`n_samples` must be at least 1. Got 0"):
-        metric_table(model, X, Y, n_samples=0)
+    with pytest.raises(ValueError, match="`n_bootstrap` must be at least 1. Got 0"):
+        metric_table(model, X, Y, n_bootstrap=0)
     with pytest.raises(ValueError, match="every row belongs to a group"):
         metric_table(model, X, Y, groups=[None] * 50)
     without_positives = metric_table(
-        model, X, Y.assign(click=0, conversion=0, watch_seconds=np.nan), n_samples=5, random_state=0
+        model, X, Y.assign(click=0, conversion=0, watch_seconds=np.nan), n_bootstrap=5, random_state=0
     )
     assert np.isnan(without_positives.loc[("click", "all rows"), ["ranking", "level", "level_low"]]).all()
 
@@ -134,14 +134,14 @@ def test_the_log_loss_of_certain_predictions_equals_the_metric(known):
     model, X, Y = known
     certain = copy.deepcopy(model)
     certain.calibration_ = np.array([[1.0, 40.0], [1.0, 0.0]])
-    error = metric_table(certain, X, Y, n_samples=1).loc[("click", "all rows"), "error"]
+    error = metric_table(certain, X, Y, n_bootstrap=1).loc[("click", "all rows"), "error"]
     assert error == pytest.approx(mean_log_loss(Y["click"], certain.predict_marginals(X)[:, 0]), rel=1e-6)
 
 
 def test_segments_may_be_lists(model, funnel):
     X, Y = (part[2000:2050] for part in funnel)
     by = pd.Series([["a"], ["b"]] * 25)
-    assert metric_table(model, X, Y, by=by, n_samples=1).loc[("click", "['a']"), "n"] == 25
+    assert metric_table(model, X, Y, by=by, n_bootstrap=1).loc[("click", "['a']"), "n"] == 25
 
 
 def test_a_missing_conversion_without_a_click_is_0_for_its_value(funnel):
@@ -150,7 +150,7 @@ def test_a_missing_conversion_without_a_click_is_0_for_its_value(funnel):
     after = {"value_targets": ["revenue"], "value_parents": {"revenue": "conversion"}}
     model = FSMDClassifier(**SMALL, **after, max_epochs=1).fit(X, Y)
     unknown = Y.assign(conversion=Y["conversion"].where(Y["click"] == 1))
-    tables = [metric_table(model, X, y, n_samples=5, random_state=0) for y in (Y, unknown)]
+    tables = [metric_table(model, X, y, n_bootstrap=5, random_state=0) for y in (Y, unknown)]
     pd.testing.assert_frame_equal(*tables)
     assert tables[1].loc[("revenue", "all rows"), "n"] == 600
 
@@ -158,8 +158,8 @@ def test_a_missing_conversion_without_a_click_is_0_for_its_value(funnel):
 @pytest.mark.parametrize("weight", [1.0, 0.5, 3000.0])
 def test_equal_weights_have_no_effect(weight, model, funnel):
     X, Y = (part[2000:2300] for part in funnel)
-    plain = metric_table(model, X, Y, n_samples=3, random_state=0)
-    weighted = metric_table(model, X, Y, sample_weight=np.full(300, weight), n_samples=3, random_state=0)
+    plain = metric_table(model, X, Y, n_bootstrap=3, random_state=0)
+    weighted = metric_table(model, X, Y, sample_weight=np.full(300, weight), n_bootstrap=3, random_state=0)
     pd.testing.assert_frame_equal(plain, weighted)
 
 
@@ -168,7 +168,7 @@ def test_the_concordance_with_fractional_weights_is_undefined(smallest, model, f
     X, Y = (part[2000:2300] for part in funnel)
     weights = np.ones(300)
     weights[0] = smallest
-    table = metric_table(model, X, Y, sample_weight=weights, n_samples=3, random_state=0)
+    table = metric_table(model, X, Y, sample_weight=weights, n_bootstrap=3, random_state=0)
     assert np.isnan(table.loc[("watch_seconds", "all rows"), "ranking"])
     assert np.isfinite(table.loc[("click", "all rows"), "ranking"])
 
@@ -176,14 +176,14 @@ def test_the_concordance_with_fractional_weights_is_undefined(smallest, model, f
 def test_only_the_proportions_of_whole_weights_matter(model, funnel):
     X, Y = (part[2000:2300] for part in funnel)
     weights = 1 + np.arange(300) % 2
-    options = {"n_samples": 3, "random_state": 0}
+    options = {"n_bootstrap": 3, "random_state": 0}
     plain, large = (metric_table(model, X, Y, sample_weight=w, **options) for w in (weights, 1000 * weights))
     pd.testing.assert_frame_equal(plain, large)
     assert np.isfinite(plain.loc[("watch_seconds", "all rows"), "ranking"])
     uneven = metric_table(model, X, Y, sample_weight=weights * 10**6 + 1, **options)
     assert np.isnan(uneven.loc[("watch_seconds", "all rows"), "ranking"])
-    with pytest.raises(ValueError, match="`n_samples` must be an integer"):
-        metric_table(model, X, Y, n_samples=50.0)
+    with pytest.raises(ValueError, match="`n_bootstrap` must be an integer"):
+        metric_table(model, X, Y, n_bootstrap=50.0)
 
 
 def test_a_click_with_weight_0_is_unknown_for_its_value(model, funnel):
@@ -192,17 +192,17 @@ def test_a_click_with_weight_0_is_unknown_for_its_value(model, funnel):
     unknown = np.arange(len(X)) % 2 == 0
     missing = Y.astype(float).mask(np.outer(unknown, [True, True, False]))
     weights = np.where(np.outer(unknown, [1, 1, 0]), 0.0, 1.0)
-    with_missing = metric_table(model, X, missing, n_samples=5, random_state=0)
-    by_weights = metric_table(model, X, Y, sample_weight=weights, n_samples=5, random_state=0)
+    with_missing = metric_table(model, X, missing, n_bootstrap=5, random_state=0)
+    by_weights = metric_table(model, X, Y, sample_weight=weights, n_bootstrap=5, random_state=0)
     pd.testing.assert_frame_equal(by_weights, with_missing)
 
 
 def test_segments_and_groups_may_be_names_of_columns(model, funnel):
     X, Y = (part[2000:] for part in funnel)
-    by_name = metric_table(model, X, Y, by="segment", groups="user_id", n_samples=5, random_state=0)
-    arrays = metric_table(model, X, Y, by=X["segment"], groups=X["user_id"], n_samples=5, random_state=0)
+    by_name = metric_table(model, X, Y, by="segment", groups="user_id", n_bootstrap=5, random_state=0)
+    arrays = metric_table(model, X, Y, by=X["segment"], groups=X["user_id"], n_bootstrap=5, random_state=0)
     pd.testing.assert_frame_equal(by_name, arrays)
-    cuts = metric_table(model, X, Y, by={"device": "device"}, n_samples=5, random_state=0)
+    cuts = metric_table(model, X, Y, by={"device": "device"}, n_bootstrap=5, random_state=0)
     assert any(segment.startswith("device = ") for _, segment in cuts.index)
     assert "s1" in ReliabilityDisplay.from_estimator(model, X, Y, by="segment", max_segments=9).curves["click"]
     for parameter in ("by", "groups"):
@@ -212,9 +212,9 @@ def test_segments_and_groups_may_be_names_of_columns(model, funnel):
 
 def test_several_columns_are_several_segmentations(model, funnel):
     X, Y = (part[2000:2050] for part in funnel)
-    found = metric_table(model, X, Y, by=["device", "segment"], n_samples=1)
+    found = metric_table(model, X, Y, by=["device", "segment"], n_bootstrap=1)
     pd.testing.assert_index_equal(
-        found.index, metric_table(model, X, Y, by={"device": "device", "segment": "segment"}, n_samples=1).index
+        found.index, metric_table(model, X, Y, by={"device": "device", "segment": "segment"}, n_bootstrap=1).index
     )
     assert any(segment.startswith("segment = ") for segment in found.index.get_level_values("segment"))
     with pytest.raises(ValueError, match=r"`groups` takes one column, and \['device', 'user_id'\] are 2"):
@@ -224,5 +224,5 @@ def test_several_columns_are_several_segmentations(model, funnel):
 def test_segments_of_equal_size_are_in_order_of_appearance(model, funnel):
     X, Y = (part[2000:2400] for part in funnel)
     by = ["z", "b", "y", "a"] * 80 + ["b"] * 80
-    table = metric_table(model, X, Y, by=by, n_samples=2)
+    table = metric_table(model, X, Y, by=by, n_bootstrap=2)
     assert table.loc["click"].index.tolist() == ["all rows", "b", "z", "y", "a"]

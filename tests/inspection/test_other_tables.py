@@ -46,4 +46,4 @@ def test_displays_and_model_card_of_a_pipeline(fitted_pipeline):
     pipeline, X, Y = fitted_pipeline
     assert AttributionsDisplay.from_estimator(pipeline, X[:1]).figure_ is not None
     assert ParetoDisplay.from_estimator(pipeline, X, Y, n_steps=3).figure_ is not None
-    assert "600 rows" in model_card(pipeline, X, Y, by=["device"], n_samples=5, random_state=0).render()
+    assert "600 rows" in model_card(pipeline, X, Y, by=["device"], n_bootstrap=5, random_state=0).render()

@@ -43,7 +43,8 @@ def model_card(
     pictures: bool = True,
     max_segments: int = 10,
     sample_weight: Any = None,
-    n_samples: int = 200,
+    as_shown: bool = False,
+    n_bootstrap: int = 200,
     random_state: Any = None,
 ) -> Any:
     """Make a model card of a fitted model: data, metrics with intervals, calibration, parameters and limits.
@@ -77,7 +78,9 @@ def model_card(
         Number of segments to show for each entry of `by`: the largest ones. The others are one segment together.
     sample_weight : array-like of shape (n,) or (n, n_tasks + n_values), default=None
         Weights of the rows, or of the labels.
-    n_samples : int, default=200
+    as_shown : bool, default=False
+        Whether to predict each row for the position in its `bias_features`, as in the log, for metrics and pictures.
+    n_bootstrap : int, default=200
         Number of bootstrap samples.
     random_state : int, RandomState instance or None, default=None
         Randomness of the bootstrap.
@@ -105,7 +108,7 @@ def model_card(
     >>> from sklearn_fsmd.datasets import make_funnel
     >>> X, Y = make_funnel(600, random_state=0, return_X_y=True)
     >>> model = FSMDClassifier(max_epochs=1, random_state=0).fit(X[:400], Y[:400])
-    >>> card = model_card(model, X[400:], Y[400:], by=["device"], pictures=False, n_samples=20, random_state=0)
+    >>> card = model_card(model, X[400:], Y[400:], by=["device"], pictures=False, n_bootstrap=20, random_state=0)
     >>> print(card.render().splitlines()[1])
     # Model card: FSMDClassifier
     """
@@ -122,7 +125,8 @@ def model_card(
         by={name: column.to_numpy() for name, column in segments_by_cut.items()} or None,
         groups=groups,
         sample_weight=sample_weight,
-        n_samples=n_samples,
+        as_shown=as_shown,
+        n_bootstrap=n_bootstrap,
         random_state=random_state,
     )
     all_rows = whole_table.xs("all rows", level="segment", drop_level=False)
@@ -143,15 +147,17 @@ def model_card(
     add("Data", f"The test data have {len(X):,} rows.")
     add_table("Data/Targets", targets_table(classifier, all_rows))
     add_table("Data/Columns", columns_table(model, classifier, X))
-    add("Metrics", ABOUT_METRICS.format(what="groups of rows" if groups is not None else "rows", n=n_samples))
+    add("Metrics", ABOUT_METRICS.format(what="groups of rows" if groups is not None else "rows", n=n_bootstrap))
     add_table("Metrics/All rows", readable_metrics(all_rows))
     for name, table in cut_tables.items():
         add_table(f"Metrics/By {escaped_heading(name)}", readable_metrics(table, by=name))
     if pictures:
-        for section, (text, picture) in as_markdown(model, X, Y, cuts, importances, sample_weight).items():
+        options = {"sample_weight": sample_weight, "as_shown": as_shown}
+        for section, (text, picture) in as_markdown(model, X, Y, cuts, importances, **options).items():
             add(section, f"{text}\n\n{picture}")
     user_limits = [limits] if isinstance(limits, str) else limits
-    add("Limits", "\n".join(f"- {limit}" for limit in [*user_limits, *limits_of(classifier, all_rows, cut_tables)]))
+    all_limits = [*user_limits, *limits_of(classifier, all_rows, cut_tables, as_shown=as_shown)]
+    add("Limits", "\n".join(f"- {limit}" for limit in all_limits))
     add_table("Parameters", parameters_table(classifier), description=ABOUT_PARAMETERS, folded=True)
     if path is not None:
         with replacing(path) as temporary:

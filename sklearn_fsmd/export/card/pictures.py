@@ -16,16 +16,17 @@ DPI = 80
 
 
 def as_markdown(
-    model: Any, X: Any, Y: Any, cuts: Mapping[str, Any], importances: Any, sample_weight: Any
+    model: Any, X: Any, Y: Any, cuts: Mapping[str, Any], importances: Any, *, sample_weight: Any, as_shown: bool
 ) -> dict[str, tuple[str, str]]:
     """The text and the picture of each section."""
-    display = ReliabilityDisplay.from_estimator(model, X, Y, sample_weight=sample_weight)
+    options = {"sample_weight": sample_weight, "as_shown": as_shown}
+    display = ReliabilityDisplay.from_estimator(model, X, Y, **options)
     text = (
         "On the dashed line predictions are right on average; bars are 95 % intervals of the observed rates or means."
     )
     sections = {"Calibration": (text, picture_of(display.figure_, "observed rates against predictions"))}
     for name, column in cuts.items():
-        display = ReliabilityDisplay.from_estimator(model, X, Y, by=column, sample_weight=sample_weight)
+        display = ReliabilityDisplay.from_estimator(model, X, Y, by=column, **options)
         alt = f"observed rates against predictions, by {name}"
         sections[f"Calibration/By {escaped_heading(name)}"] = (
             "The largest segments.",
@@ -33,7 +34,7 @@ def as_markdown(
         )
     observed, weights = observations(fitted_model(model), Y, sample_weight)
     if any(has_lift(column[counts > 0]) for column, counts in zip(observed.T, weights.T, strict=True)):
-        lift = LiftDisplay.from_estimator(model, X, Y, sample_weight=sample_weight)
+        lift = LiftDisplay.from_estimator(model, X, Y, **options)
         text = "Rows are sorted by prediction, the highest first, and cut into tenths. A lift of 2 is twice the mean."
         sections["Lift"] = (text, picture_of(lift.figure_, "lift by decile"))
     if importances is not None:

@@ -41,15 +41,19 @@ def introduction(model: Any, classifier: Any, description: str) -> str:
     return "\n\n".join([part for part in (description.strip(), " ".join(text)) if part])
 
 
-def limits_of(classifier: Any, all_rows: pd.DataFrame, cut_tables: Mapping[str, pd.DataFrame]) -> list[str]:
+def limits_of(
+    classifier: Any, all_rows: pd.DataFrame, cut_tables: Mapping[str, pd.DataFrame], *, as_shown: bool
+) -> list[str]:
     """Limits that follow from the metrics, and limits of every model of this kind.
 
     Parameters
     ----------
     all_rows : metrics over all rows.
     cut_tables : for each cut the metrics of its segments.
+    as_shown : whether they are metrics of predictions for the positions in the `bias_features`.
     """
-    check_levels = classifier._encoder.bias is None  # with bias features, levels above those of the log are right
+    has_bias = classifier._encoder.bias is not None
+    check_levels = as_shown or not has_bias  # for a good position, levels above those of the log are right
     limits = [_level_limit(target, "all rows", row) for (target, _), row in all_rows.iterrows() if check_levels]
     for name, table in cut_tables.items():
         segments = list(table.iterrows())
@@ -64,6 +68,11 @@ def limits_of(classifier: Any, all_rows: pd.DataFrame, cut_tables: Mapping[str, 
             "Predictions are those for rows in a good position (`bias_features`), but logged labels come from all "
             "positions. So predictions are above the rates of the log, and AUC on logged rows looks worse than it is. "
             "Rows that were shown in a good position allow a fair evaluation of both."
+        )
+    elif has_bias:
+        limits.append(
+            "The metrics are of predictions for the positions of the log (`bias_features`). They include the effect of "
+            "the positions, which predictions for new rows leave out."
         )
     limits.append(
         "Missing values, and values that training has not seen, share one embedding per column: predictions for new "

@@ -52,7 +52,7 @@ def test_the_card_of_a_pipeline(model, data, tmp_path):
         description="To rank a **demo** shop.",
         limits=["Made up."],
         importances=importances,
-        n_samples=20,
+        n_bootstrap=20,
         random_state=0,
     )
     text = path.read_text(encoding="utf-8")
@@ -97,7 +97,7 @@ def test_limits_list_wrong_calibration_and_rare_segments(data, rng):
     model.calibration_ = np.array([[1.0, 1.5], [1.0, 0.0]])
     by = {"shop": ["rare"] * 10 + ["b|c/d"] * 490}
     text = model_card(
-        model, X, Y[["click", "conversion"]], by=by, pictures=False, n_samples=30, random_state=0
+        model, X, Y[["click", "conversion"]], by=by, pictures=False, n_bootstrap=30, random_state=0
     ).render()
     limits = text[text.index("## Limits") : text.index("## Parameters")]
     assert "click, all rows: predictions are too high on average" in limits
@@ -113,7 +113,7 @@ def test_accepts_arrays_missing_labels_and_weights(rng):
     Y = np.where(rng.uniform(size=(300, 2)) < 0.1, np.nan, (X[:, :2] > 0) * 1.0)
     model = SingleTaskClassifier(**SMALL, max_epochs=3, n_members=2).fit(X, Y)
     weights = rng.uniform(size=(300, 2))
-    text = model_card(model, X, Y, sample_weight=weights, n_samples=10, random_state=0).render()
+    text = model_card(model, X, Y, sample_weight=weights, n_bootstrap=10, random_state=0).render()
     auc = auc_per_task(Y, model.predict_marginals(X), sample_weight=weights)
     assert f"{auc[0]:.4g} (" in text
     assert re.search(r"\|\s+x2\s+\|\s+number\s+\|", text)
@@ -125,11 +125,11 @@ def test_a_failed_card_keeps_the_previous_file(model, data, tmp_path, monkeypatc
     path.write_text("former")
     monkeypatch.setattr("skops.card.Card.render", lambda self: 1 / 0)
     with pytest.raises(ZeroDivisionError):
-        model_card(model, X, Y, path, pictures=False, n_samples=1)
+        model_card(model, X, Y, path, pictures=False, n_bootstrap=1)
     assert [entry.name for entry in tmp_path.iterdir()] == ["card.md"]
     assert path.read_text() == "former"
     with pytest.raises(OSError, match="there is no folder"):
-        model_card(model, X, Y, tmp_path / "no" / "card.md", pictures=False, n_samples=1)
+        model_card(model, X, Y, tmp_path / "no" / "card.md", pictures=False, n_bootstrap=1)
 
 
 def test_invalid_arguments_are_refused(model, data, monkeypatch):
@@ -147,7 +147,7 @@ def test_invalid_arguments_are_refused(model, data, monkeypatch):
 
 def test_few_positive_rows_are_counted_without_weights(model, data):
     *_, X, Y = data
-    options = {"by": ["segment"], "pictures": False, "n_samples": 2, "random_state": 0}
+    options = {"by": ["segment"], "pictures": False, "n_bootstrap": 2, "random_state": 0}
     weights = np.where(Y["conversion"] == 1, 20.0, 1.0)
     plain, weighted = (
         [line for line in model_card(model, X, Y, sample_weight=w, **options).render().splitlines() if "Fewer" in line]
@@ -163,7 +163,7 @@ def test_few_positive_rows_are_counted_without_weights(model, data):
 @pytest.mark.parametrize("name", ["rows", "target"])
 def test_a_segmentation_may_have_the_name_of_a_table_column(name, model, data):
     *_, X, Y = data
-    card = model_card(model, X, Y, by={name: X["device"]}, pictures=False, n_samples=2, random_state=0)
+    card = model_card(model, X, Y, by={name: X["device"]}, pictures=False, n_bootstrap=2, random_state=0)
     text = card.render()
     header = next(line for line in text[text.index(f"### By {name}") :].splitlines() if line.startswith("|"))
     assert [cell.strip() for cell in header.split("|")[1:4]] == ["target", f"{name} (segment)", "rows"]
@@ -171,14 +171,14 @@ def test_a_segmentation_may_have_the_name_of_a_table_column(name, model, data):
 
 def test_the_card_is_complete_for_a_target_without_positives(model, data):
     *_, X, Y = data
-    text = model_card(model, X, Y.assign(conversion=0), n_samples=2, random_state=0).render()
+    text = model_card(model, X, Y.assign(conversion=0), n_bootstrap=2, random_state=0).render()
     assert "## Lift" in text
 
 
 def test_names_of_segments_are_escaped_in_lists_too(model, data):
     *_, X, Y = data
     titles = np.array(["a\n- **No limits are known**", "<img src=x>"])[np.arange(len(X)) % 2]
-    text = model_card(model, X[:120], Y[:120], by={"title": titles[:120]}, pictures=False, n_samples=2).render()
+    text = model_card(model, X[:120], Y[:120], by={"title": titles[:120]}, pictures=False, n_bootstrap=2).render()
     limits = text[text.index("## Limits") :]
     assert "a - **No limits are known** (" in limits
     assert "\n- **No" not in limits
@@ -189,12 +189,14 @@ def test_names_of_segments_are_escaped_in_lists_too(model, data):
 def test_warns_of_segments_in_another_order_than_the_rows(model, data):
     *_, X, Y = data
     with pytest.warns(UserWarning, match=r"indexes of X and by\['device'\] hold the same labels in different orders"):
-        model_card(model, X, Y, by={"device": X["device"][::-1]}, pictures=False, n_samples=2)
+        model_card(model, X, Y, by={"device": X["device"][::-1]}, pictures=False, n_bootstrap=2)
 
 
 def test_segments_beyond_the_largest_are_merged(model, data):
     *_, X, Y = data
-    text = model_card(model, X, Y, by=["user_id"], max_segments=3, pictures=False, n_samples=2, random_state=0).render()
+    text = model_card(
+        model, X, Y, by=["user_id"], max_segments=3, pictures=False, n_bootstrap=2, random_state=0
+    ).render()
     table = text[text.index("### By user_id") : text.index("## Limits")]
     users = [line.split("|")[2].strip() for line in table.splitlines() if line.startswith("|") and "click" in line]
     largest = pd.Series(X["user_id"]).astype(str).value_counts()
@@ -204,7 +206,7 @@ def test_segments_beyond_the_largest_are_merged(model, data):
 def test_a_segment_named_others_is_not_merged(model, data):
     *_, X, Y = data
     shops = ["others"] * 300 + ["a"] * 100 + ["b"] * 60 + ["c"] * 40
-    text = model_card(model, X, Y, by={"shop": shops}, max_segments=2, pictures=False, n_samples=2, random_state=0)
+    text = model_card(model, X, Y, by={"shop": shops}, max_segments=2, pictures=False, n_bootstrap=2, random_state=0)
     text = text.render()
     lines = [line.split("|") for line in text[text.index("### By shop") : text.index("## Limits")].splitlines()]
     rows = {line[2].strip(): line[3].strip() for line in lines if len(line) > 3 and line[1].strip() == "click"}
@@ -214,7 +216,7 @@ def test_a_segment_named_others_is_not_merged(model, data):
 def test_segmentations_whose_names_overlap_keep_their_segments(model, data):
     *_, X, Y = data
     cuts = {"a": X["device"], "a = b": X["segment"]}
-    text = model_card(model, X, Y, by=cuts, pictures=False, n_samples=2, random_state=0).render()
+    text = model_card(model, X, Y, by=cuts, pictures=False, n_bootstrap=2, random_state=0).render()
     table_a = text[text.index("### By a\n") : text.index("### By a = b")]
     segments = {line.split("|")[2].strip() for line in table_a.splitlines() if "click" in line}
     assert segments == set(X["device"].astype(str))
@@ -224,7 +226,7 @@ def test_directions_of_wrong_levels_are_right_for_negative_values(data):
     X, Y, X_test, Y_test = data
     loss = {"value_targets": ["loss"], "value_loss": "squared"}
     model = FSMDClassifier(**SMALL, **loss, max_epochs=1).fit(X, Y[["click"]].assign(loss=-X["price"]))
-    options = {"pictures": False, "n_samples": 30, "random_state": 0}
+    options = {"pictures": False, "n_bootstrap": 30, "random_state": 0}
     for times, direction in ((0.5, "low"), (2.0, "high")):
         text = model_card(model, X_test, Y_test[["click"]].assign(loss=-times * X_test["price"]), **options).render()
         assert f"loss, all rows: predictions are too {direction} on average" in text
@@ -232,14 +234,14 @@ def test_directions_of_wrong_levels_are_right_for_negative_values(data):
 
 def test_a_frozen_model_has_the_name_of_its_estimator(model, data):
     *_, X, Y = data
-    text = model_card(FrozenEstimator(model), X, Y, pictures=False, n_samples=2, random_state=0).render()
+    text = model_card(FrozenEstimator(model), X, Y, pictures=False, n_bootstrap=2, random_state=0).render()
     assert text.lstrip().startswith("# Model card: FSMDClassifier\n\n`FSMDClassifier` predicts")
 
 
 def test_with_bias_features_high_levels_are_not_listed_as_limits():
     X, Y = make_funnel(2000, position_bias=2.0, random_state=0, return_X_y=True)
     model = FSMDClassifier(**SMALL | {"max_epochs": 12}, bias_features=["position"]).fit(X[:1000], Y[:1000])
-    text = model_card(model, X[1000:], Y[1000:], by=["device"], pictures=False, n_samples=20).render()
+    text = model_card(model, X[1000:], Y[1000:], by=["device"], pictures=False, n_bootstrap=20).render()
     limits = text[text.index("## Limits") : text.index("## Parameters")]
     assert "too high on average" not in limits
     assert "Rows that were shown in a good position" in limits
@@ -252,7 +254,7 @@ def test_segments_with_few_values_are_named(data):
     fitted = FSMDClassifier(**SMALL, **WATCH, max_epochs=1).fit(
         X, Y.assign(watch_seconds=Y["watch_seconds"].where(known))
     )
-    text = model_card(fitted, X_new, Y_new, by=["device"], pictures=False, n_samples=2, random_state=0).render()
+    text = model_card(fitted, X_new, Y_new, by=["device"], pictures=False, n_bootstrap=2, random_state=0).render()
     (line,) = (line for line in text.splitlines() if "Fewer than 100" in line)
     watched = (Y_new["watch_seconds"] > 0).groupby(X_new["device"], observed=True).sum()
     for device, n in watched[watched < 100].items():
@@ -261,7 +263,7 @@ def test_segments_with_few_values_are_named(data):
 
 def test_a_single_limit_may_be_a_string(model, data):
     *_, X, Y = data
-    text = model_card(model, X, Y, limits="Simulated data.", pictures=False, n_samples=2).render()
+    text = model_card(model, X, Y, limits="Simulated data.", pictures=False, n_bootstrap=2).render()
     assert "- Simulated data." in text
 
 
@@ -270,7 +272,7 @@ def test_accepts_a_shuffled_index(model, data):
     X, Y = data[2:]
     order = np.random.RandomState(0).permutation(len(X))
     X, Y = X.set_axis(order), Y.set_axis(order)
-    assert model_card(model, X, Y, by=["device"], pictures=False, n_samples=20, random_state=0).render()
+    assert model_card(model, X, Y, by=["device"], pictures=False, n_bootstrap=20, random_state=0).render()
 
 
 def test_parameters_are_those_of_the_fit(data, tmp_path):
@@ -280,7 +282,7 @@ def test_parameters_are_those_of_the_fit(data, tmp_path):
     fitted = FSMDClassifier(**params).fit(X, Y[["click", "conversion"]]).set_params(embedding_dim=99, max_epochs=7)
     fitted.save(tmp_path / "model")
     model = FSMDClassifier.load(tmp_path / "model")
-    text = model_card(model, X_new, Y_new[["click", "conversion"]], pictures=False, n_samples=5).render()
+    text = model_card(model, X_new, Y_new[["click", "conversion"]], pictures=False, n_bootstrap=5).render()
     rows = [[cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]] for line in text.splitlines() if "|" in line]
     shown = {row[0]: row[1] for row in rows if len(row) == 2}
     assert shown["embedding_dim"] == str(SMALL["embedding_dim"])
