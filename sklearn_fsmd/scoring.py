@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from glob import has_magic
 from pathlib import Path
 from typing import Any
 
@@ -87,7 +88,8 @@ def score_file(
     ValueError
         If the source is no Parquet file, or a column is missing or cannot be read.
     TypeError
-        If a column holds neither numbers nor categories, or if `model` is no classifier of this package.
+        If a column holds neither numbers nor categories, if `model` is no classifier of this package, or if `source`
+        is no path.
     NotFittedError
         If `model` is not fitted.
     OSError
@@ -106,6 +108,8 @@ def score_file(
     >>> score_file(model, f"{folder}/in.parquet", f"{folder}/out.parquet", keep=["user_id"])
     500
     """
+    if not isinstance(source, (str, os.PathLike)):
+        raise TypeError(f"`source` is the path of one file; call `score_file` once per file. Got {source!r}.")
     skips, keep = LeftOut(on_error).skips, [keep] if isinstance(keep, str) else list(keep)
     check_count("batch_rows", batch_rows)
     if resume and Path(sink).is_file():
@@ -263,7 +267,8 @@ def _open(source: Any) -> Any:
     from pyarrow.parquet import ParquetFile
 
     if not Path(source).exists():
-        raise FileNotFoundError(f"There is no file {source}.")
+        one = " A glob has several: call `score_file` once per file." if has_magic(os.fspath(source)) else ""
+        raise FileNotFoundError(f"There is no file {source}.{one}")
     try:
         return ParquetFile(source)
     except Exception as error:

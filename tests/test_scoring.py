@@ -166,6 +166,10 @@ class TestRefusals:
         model, _ = fitted
         with pytest.raises(FileNotFoundError, match="There is no file"):
             score_file(model, tmp_path / "nothing.parquet", tmp_path / "out.parquet")
+        with pytest.raises(FileNotFoundError, match=r"no file \*.parquet. A glob has several: call `score_file`"):
+            score_file(model, "*.parquet", tmp_path / "out.parquet")
+        with pytest.raises(TypeError, match="`source` is the path of one file; call `score_file` once per file. Got "):
+            score_file(model, [source], tmp_path / "out.parquet")
         (tmp_path / "text.parquet").write_text("no Parquet")
         with pytest.raises(ValueError, match="cannot be read as a Parquet file"):
             score_file(model, tmp_path / "text.parquet", tmp_path / "out.parquet")

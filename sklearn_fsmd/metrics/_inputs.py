@@ -140,7 +140,10 @@ def groups_of(groups: Any) -> np.ndarray:
     """Number the groups, and return the number of the group of each row, ``(n,)``."""
     numbers, _ = pd.factorize(as_column(groups, "groups"))
     if (numbers < 0).any():
-        raise ValueError("`groups` must have no missing values: every row belongs to a group.")
+        raise ValueError(
+            "`groups` must have no missing values: every row belongs to a group. Give the rows without a user groups "
+            "of their own, such as their row numbers, or leave them out."
+        )
     return numbers
 
 
