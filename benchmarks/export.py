@@ -18,7 +18,7 @@ import torch
 
 from sklearn_fsmd import FSClassifier, FSMDClassifier
 from sklearn_fsmd.datasets import fetch_census_income, fetch_kuairand_pure, make_funnel
-from sklearn_fsmd.export.onnx import to_onnx
+from sklearn_fsmd.export import to_onnx
 
 DOCS = Path(__file__).parents[1] / "docs" / "serving.md"
 ROWS, CHUNK = 100_000, 2048

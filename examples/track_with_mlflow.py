@@ -18,7 +18,7 @@ from skorch.callbacks import MlflowLogger
 
 from sklearn_fsmd import FSMDClassifier
 from sklearn_fsmd.datasets import make_funnel
-from sklearn_fsmd.export.onnx import to_onnx
+from sklearn_fsmd.export import to_onnx
 from sklearn_fsmd.metrics import auc_per_task
 
 CURVES = ["train_loss", "valid_loss", "valid_auc", "valid_auc_click", "valid_auc_conversion"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from glob import has_magic
 from pathlib import Path
 from typing import Any
@@ -132,7 +133,7 @@ def score_file(
         )
     try:
         return _score(model, columns, source, sink, keep, batch_rows)
-    except (TypeError, ValueError, KeyError) as error:  # steps of a Pipeline raise a KeyError for a missing column
+    except (TypeError, ValueError) as error:
         if not skips:
             raise
         warn(f"{source} is left out, and {sink} is not written: {error}")
@@ -189,13 +190,23 @@ def _score(model: Any, columns: _ScoreColumns, source: Any, sink: Any, keep: Seq
         with ParquetWriter(temporary, schema.remove_metadata()) as writer:
             for batch in _batches(file, batch_rows, list(dict.fromkeys([*features, *keep])), source):
                 counted = ", here counted from 0" if n_rows else ""
-                with located(f"{source}, rows {n_rows} to {n_rows + batch.num_rows - 1}{counted}"):
+                with _located(f"{source}, rows {n_rows} to {n_rows + batch.num_rows - 1}{counted}"):
                     X = apply_steps(_frame(batch.select(features), bool(before), with_missing), before)
                     scores = [pa.array(column) for column in columns.score(X)]
                 copied = [batch.column(name) for name in keep]
                 writer.write_batch(pa.record_batch([*copied, *scores], schema=writer.schema))
                 n_rows += batch.num_rows
     return n_rows
+
+
+@contextmanager
+def _located(where: str) -> Iterator[None]:
+    """As `located`, also for errors of a step of a Pipeline that would be taken for errors of the sink."""
+    try:
+        with located(where):
+            yield
+    except (KeyError, OSError) as error:  # such as a missing column, or a file that the step reads
+        raise ValueError(f"{where}: a step before the model raised {type(error).__name__}: {error}") from error
 
 
 def _batches(file: Any, size: int, columns: list[str], source: Any) -> Iterator[Any]:
@@ -251,7 +262,10 @@ def _columns_of_fit(first: Any, file_columns: Sequence[str], *, with_bias: bool)
     if names is None and hasattr(first, "steps"):
         return list(file_columns)
     if names is None:
-        raise ValueError("The model was fitted on an array, without names of columns. Fit it on a DataFrame.")
+        raise ValueError(
+            "The model was fitted without names of columns, or with names that are no strings. Fit it on a DataFrame "
+            "with the names of the file."
+        )
     encoder = getattr(first, "_encoder", None)
     bias = set() if encoder is None or with_bias else set(np.asarray(names)[encoder.is_bias])
     return [name for name in names if name not in bias]

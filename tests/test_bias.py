@@ -243,6 +243,17 @@ def test_as_shown_predicts_at_the_positions_of_the_rows():
         assert np.average(curve["predicted"], weights=curve["n"]) == pytest.approx(predicted[:, 0].mean(), rel=1e-4)
 
 
+@pytest.mark.filterwarnings("ignore:X has feature names")
+@pytest.mark.parametrize("names", [["a", "b"], ["x2", "b"]])
+def test_a_model_of_an_array_needs_no_bias_features_of_a_table(names):
+    random = np.random.default_rng(0)
+    X, y = random.normal(size=(200, 3)), random.integers(2, size=200)
+    model = FSMDClassifier(**SMALL, bias_features=[2]).fit(X, y)
+    expected = model.predict_marginals(X)
+    for table in (X[:, :2], pd.DataFrame(X[:, :2], columns=names), pd.DataFrame(X)):
+        np.testing.assert_array_equal(model.predict_marginals(table), expected)
+
+
 def test_scorers_lift_and_card_take_rows_as_shown():
     X, Y = make_funnel(2000, position_bias=2.0, random_state=0, return_X_y=True)
     model = FSMDClassifier(**SMALL | {"max_epochs": 3}, bias_features=["position"]).fit(X, Y)

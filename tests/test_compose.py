@@ -258,6 +258,8 @@ def test_an_error_that_missing_labels_cause_in_a_transformer_names_them(frame):
             ValueError, match="This ForTask estimator requires y to be passed, but the target y is None"
         ):
             ForTask(TargetEncoder(), task="click").fit(X[["city"]])
+        with pytest.raises(ValueError, match="TargetEncoder needs y, and task=None passes none: set `task` to"):
+            ForTask(TargetEncoder()).fit(X[["city"]], Y)
     assert get_tags(made).target_tags.multi_output
     assert get_tags(ForTask(StandardScaler())).target_tags.multi_output
 

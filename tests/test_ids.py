@@ -5,6 +5,7 @@ import warnings
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 
 from sklearn_fsmd import FSMDClassifier
@@ -264,3 +265,11 @@ def test_warns_of_negative_long_doubles():
     X["floor"] = (np.arange(2000) % 6 - 3).astype(np.longdouble)
     with pytest.warns(UserWarning, match="Column 'floor' of X: categories that are negative numbers"):
         fit(X, Y, categorical_features=["floor"])
+
+
+def test_negative_half_floats_of_arrow_are_warned_of_like_others():
+    floors = np.random.default_rng(0).integers(-5, 9, 200)
+    for values in (pa.array(floors.astype(np.float16)), pa.array(floors)):
+        X = pa.table({"floor": values, "x": pa.array(np.arange(200) / 7)})
+        with pytest.warns(UserWarning, match="Column 'floor' of X: categories that are negative numbers"):
+            FSMDClassifier(**SMALL, categorical_features=["floor"]).fit(X, floors % 2)

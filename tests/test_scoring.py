@@ -369,6 +369,38 @@ def test_a_file_without_a_column_that_a_step_needs_is_skipped(tmp_path):
     X.drop(columns=name).to_parquet(tmp_path / "rows.parquet")
     with pytest.warns(UserWarning, match="is left out"):
         assert score_file(model, tmp_path / "rows.parquet", tmp_path / "scores.parquet", on_error="skip") == 0
+    with pytest.raises(ValueError, match=f"rows.parquet, rows 0 to 59: a step .* raised KeyError: '{name}'"):
+        score_file(model, tmp_path / "rows.parquet", tmp_path / "scores.parquet")
+
+
+class Fails(BaseEstimator):
+    """A step that reads a file which is not there when rows are transformed."""
+
+    def fit(self, X, y=None):
+        return self
+
+    def fit_transform(self, X, y=None):
+        return X
+
+    def transform(self, X):
+        raise OSError("no lookup table")
+
+
+def test_an_error_of_a_step_is_not_taken_for_one_of_the_sink(tmp_path):
+    X, Y = make_frame(60)
+    model = make_pipeline(Fails(), FSMDClassifier(**SMALL | {"max_epochs": 1})).fit(X, Y)
+    X.to_parquet(tmp_path / "rows.parquet")
+    with pytest.raises(ValueError, match=r"rows.parquet, rows 0 to 59: a step .* raised OSError: no lookup table"):
+        score_file(model, tmp_path / "rows.parquet", tmp_path / "scores.parquet")
+
+
+def test_a_model_whose_columns_have_numbers_as_names_is_refused(tmp_path):
+    X, Y = make_frame(60)
+    numbers = X[["price", "visits"]].set_axis([0, 1], axis=1)
+    X.to_parquet(tmp_path / "rows.parquet")
+    model = FSMDClassifier(**SMALL | {"max_epochs": 1}).fit(numbers, Y)
+    with pytest.raises(ValueError, match="fitted without names of columns, or with names that are no strings"):
+        score_file(model, tmp_path / "rows.parquet", tmp_path / "scores.parquet")
 
 
 def test_a_pipeline_with_only_a_model_needs_no_bias_features(tmp_path):

@@ -308,3 +308,18 @@ def test_numbers_with_pandas_na_stay_numbers():
     X = np.array([["a", 1.5, pd.NA], ["b", pd.NA, 2], ["a", 2.5, 4]], dtype=object)
     result = TimeFeatures().fit_transform(X)
     assert [result[name].dtype.kind for name in ("x1", "x2")] == ["f", "f"]
+
+
+@pytest.mark.filterwarnings("ignore:X (has|does not have) (valid )?feature names")
+@pytest.mark.parametrize("names", [["t", "x"], [0, 1]], ids=str)
+@pytest.mark.parametrize("columns", [None, [0]], ids=str)
+def test_columns_are_found_by_position_if_names_come_or_go(names, columns):
+    table = pd.DataFrame({"t": pd.to_datetime(["2026-01-01 05:00", "2026-01-02 06:00"]), "x": [1.5, 2.5]})
+    table, array = table.set_axis(names, axis=1), table.to_numpy(dtype=object)
+    for first, then in ((table, array), (array, table)):
+        features = TimeFeatures(columns).fit(first)
+        result = features.transform(then)
+        assert list(result.columns) == list(features.get_feature_names_out())
+        assert result.iloc[:, 0].tolist() == [5, 6]
+        assert result.iloc[:, -1].tolist() == [1.5, 2.5]
+        pd.testing.assert_frame_equal(result, features.transform(first))

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from sklearn_fsmd import FSMDClassifier
 from sklearn_fsmd.datasets import make_funnel
-from sklearn_fsmd.export.onnx import to_onnx
+from sklearn_fsmd.export import to_onnx
 
 EXAMPLE = ["user_id", "item_id", "segment", "age", "brand", "price", "hour", "device"]
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import onnxruntime
 
 from sklearn_fsmd import FSMDClassifier
-from sklearn_fsmd.export.onnx import to_onnx
+from sklearn_fsmd.export import to_onnx
 from web import shop
 
 HERE = Path(__file__).parent

@@ -184,6 +184,9 @@ class ForTask(Documented, TransformerMixin, BaseEstimator):
         """The arguments of the transformer after X: the column of Y, or none."""
         y = as_pandas(y)
         if self.task is None:
+            if get_tags(self.transformer).target_tags.required:
+                name = type(self.transformer).__name__
+                raise ValueError(f"{name} needs y, and task=None passes none: set `task` to the target that it gets.")
             return ()
         if y is None:
             if get_tags(self.transformer).target_tags.required:

@@ -210,16 +210,20 @@ class TimeFeatures(Documented, TransformerMixin, BaseEstimator):
             ) from None
 
     def _table(self, X: Any, *, reset: bool) -> pd.DataFrame:
-        """Check X and convert it to a DataFrame; columns without names get those of scikit-learn, such as "x0"."""
+        """Check X and convert it to a DataFrame with the names of fit.
+
+        Columns without names get those of scikit-learn, such as "x0".
+        """
         X = as_pandas(X)
         if isinstance(X, np.ndarray) and X.dtype.kind == "M" and np.datetime_data(X.dtype)[0] in "YMWD":
             X = X.astype("datetime64[D]").astype(object)  # dates, which pandas would convert to midnights
         X = read_table(self, X, reset=reset)
+        names = list(self._column_names or _names(X.shape[1]))
         if isinstance(X, pd.DataFrame):
-            return X
+            return X if list(X.columns) == names else X.set_axis(names, axis=1)
         if X.dtype == object:  # with pd.NA among them, numbers would stay objects, which a model treats as categories
             X = np.where(np.frompyfunc(lambda value: value is pd.NA, 1, 1)(X).astype(bool), np.nan, X)
-        return pd.DataFrame(X, columns=_names(X.shape[1])).infer_objects()
+        return pd.DataFrame(X, columns=names).infer_objects()
 
     def _features_of(self, column: pd.Series, name: str) -> pd.DataFrame:
         times = _times(column, name)

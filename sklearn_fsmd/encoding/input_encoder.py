@@ -216,6 +216,12 @@ class InputEncoder:
         positions = np.flatnonzero(self.is_bias)
         if isinstance(X, pd.DataFrame):
             X = X.copy(deep=False)
+            if not self.names and X.shape[1] == (~self.is_bias).sum():  # fitted on an array
+                for position in positions.tolist():
+                    name = f"x{position}"
+                    while name in X.columns:
+                        name += "_"
+                    X.insert(position, name, np.nan)
             for position, name in enumerate(self.names):
                 if self.is_bias[position] and name not in X.columns and position <= X.shape[1]:
                     X.insert(position, name, np.nan)

@@ -31,6 +31,7 @@ from sklearn_fsmd.estimators.sampled_logs import FirstStep, refuse_unsampled, sh
 from sklearn_fsmd.estimators.tags import TakesTables
 from sklearn_fsmd.network import parents_of
 from sklearn_fsmd.parameters import MultiTaskParameters, estimator
+from sklearn_fsmd.training import steps_of
 
 IN_A_PIPELINE = (
     " In a Pipeline, `transform_input=['X_val']` passes it through the steps before the model, by metadata routing: "
@@ -108,6 +109,12 @@ class Reading(TakesTables, MultiTaskParameters):
     def _parents(self, targets: TargetEncoder) -> tuple[int | None, ...]:
         """For each target the position of the step before it, or None."""
         parents = parents_of(self.link, len(targets.classes))
+        clashes = {*targets.names} & {*steps_of(targets.names, parents).values()}
+        if clashes:
+            raise ValueError(
+                f"Y has a column named {min(clashes)!r}. In the history, 'valid_auc_{min(clashes)}' is the AUC of a "
+                "step given the one before it, so it cannot be that of this column too. Rename it."
+            )
         if self.chain_loss != type(self).chain_loss and all(parent is None for parent in parents):
             raise ValueError(
                 f"chain_loss={self.chain_loss!r} is for targets that are steps after others, and here none is: there "

@@ -59,12 +59,12 @@ class HistoryFeatures(AtomicEstimator, Saving, TakesTables, TransformerMixin, Ba
         transformer. If you score a whole day at once, without :meth:`update` in between, set "1D". A dict such as
         ``{"click": "1h", "conversion": "7D"}`` gives each target its own: the rate of a target is of events that are
         older than its delay, that of a step given its parent of events older than both. Numbers of events and the
-        seconds since the last one use the shortest delay, lists of last items that of the first target. After the last
-        event in which the parent of a step has happened and the label of the step is known, no event counts for the
-        step: such events are too young.
+        seconds since the last one use the shortest delay, lists of last items that of the first target. If the latest
+        events in which the parent of a step has happened have no label of the step, they are too young, and no event
+        from the first of them on counts for the step.
     half_life : str, timedelta or None, or list of these, default=None
         The time after which an event counts half. With None all events count the same. A list gives features for each
-        of its entries.
+        of its entries. Events more than 2,000 half-lives before the latest one do not count.
     log : bool, default=True
         Whether numbers of events and seconds are transformed to log(1 + x), which suits a network better.
     smoothing : float or "auto", default="auto"
@@ -179,7 +179,8 @@ class HistoryFeatures(AtomicEstimator, Saving, TakesTables, TransformerMixin, Ba
         TypeError
             If X is not a DataFrame.
         ValueError
-            If `keys` is empty, a column does not exist, a time is missing, or Y is None.
+            If `keys` is empty, a column does not exist, a time is missing, a key has 2⁶³ combinations of values or
+            more, or Y is None.
         """
         return self._learn_atomically(lambda copied, _: copied._fit(X, one_of(Y, y)))
 
@@ -317,6 +318,8 @@ class HistoryFeatures(AtomicEstimator, Saving, TakesTables, TransformerMixin, Ba
         log = EventLog.from_frame(columns, X, times, targets)
         spec, suffixes = self._feature_spec(self.target_names_)
         self._names = spec.names(self.target_names_, suffixes)
+        for key in spec.keys:
+            log.sizes_of(key)  # raises if there are too many
         self._set_past(Past(log, spec, self.n_threads))
         duplicates = [name for name in self._names + spec.list_names() if name in X.columns]
         if duplicates:

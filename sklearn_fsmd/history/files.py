@@ -77,6 +77,8 @@ def write_history(
     >>> pd.read_parquet(f"{folder}/past.parquet")["user_events"].tolist()
     [0.0, 1.0, 0.0]
     """
+    if not isinstance(history, HistoryFeatures):
+        raise TypeError(f"`history` must be a HistoryFeatures, whose parameters define the features. Got {history!r}.")
     history._validate_params()
     if history.last:
         raise ValueError(f"last={history.last}: lists of the last items are not supported for files. Set last=0.")

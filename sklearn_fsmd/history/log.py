@@ -112,14 +112,24 @@ class EventLog:
         ValueError
             If the combinations do not fit into int64.
         """
-        indices = [self.columns.index(name) for name in key]
-        sizes = [self.vocabularies[i].n_rows for i in indices]
-        if np.prod(np.array(sizes, dtype=np.float64)) >= 2.0**63:
-            raise ValueError(f"The key {list(key)} has more combinations of values than can be counted.")
+        indices, sizes = [self.columns.index(name) for name in key], self.sizes_of(key)
         combined = codes[indices[0]].astype(np.int64)
         for i, size in zip(indices[1:], sizes[1:], strict=True):
             combined = np.where((combined > 0) & (codes[i] > 0), combined * size + codes[i], 0)
         return combined
+
+    def sizes_of(self, key: Key) -> list[int]:
+        """Number of codes of each column of a key.
+
+        Raises
+        ------
+        ValueError
+            If their combinations do not fit into int64.
+        """
+        sizes = [self.vocabularies[self.columns.index(name)].n_rows for name in key]
+        if np.prod(np.array(sizes, dtype=np.float64)) >= 2.0**63:
+            raise ValueError(f"The key {list(key)} has more combinations of values than can be counted.")
+        return sizes
 
 
 class Amounts:

@@ -92,7 +92,8 @@ class FeatureSpec:
             names.append(f"{start}_seconds_since")
         if twice := twice_in(names):
             raise ValueError(
-                f"Two columns of the result would be named {twice[0]!r}: name each key once, or rename a column."
+                f"Two columns of the result would be named {twice[0]!r}: name each key once, or rename a target or a "
+                "column."
             )
         return names
 
@@ -110,10 +111,10 @@ def keys_of(keys: Sequence[Any]) -> list[Key]:
     Raises
     ------
     ValueError
-        If an entry is neither a name nor a list of names.
+        If an entry is neither a name nor a list of names, or is empty.
     """
     for key in keys:
-        if not isinstance(key, (str, list, tuple)):
+        if not isinstance(key, (str, list, tuple)) or not len(key):
             raise ValueError(f"The 'keys' parameter must hold names of columns, and lists of these. Got {key!r} in it.")
     return [(key,) if isinstance(key, str) else tuple(key) for key in keys]
 

@@ -30,6 +30,7 @@ from sklearn_fsmd.metrics._per_task import (
     multi_task_gain,
 )
 from sklearn_fsmd.metrics._per_task import log_losses as log_losses
+from sklearn_fsmd.metrics._per_task import step_aucs as step_aucs
 from sklearn_fsmd.metrics._per_task import task_aucs as task_aucs
 from sklearn_fsmd.metrics._scorers import get_scorer, get_scorer_names
 from sklearn_fsmd.metrics._segments import column_named as column_named

@@ -61,6 +61,22 @@ def task_aucs(labels: np.ndarray, scores: np.ndarray, weights: np.ndarray | None
     return np.array([auc_of(y, p, w) for y, p, w in zip(labels.T, scores.T, weights.T, strict=True)])
 
 
+def step_aucs(
+    labels: np.ndarray, scores: np.ndarray, weights: np.ndarray | None, parents: Sequence[int | None]
+) -> np.ndarray:
+    """As :func:`task_aucs`, on the rows in which the parent of each task has happened; NaN for a task without one.
+
+    `scores` ``(n, K)`` rise with the probability of the task given its parent.
+    """
+    weights = np.ones(labels.shape) if weights is None else weights
+    auc = np.full(len(parents), np.nan)
+    for k, parent in enumerate(parents):
+        if parent is not None:
+            rows = (labels[:, parent] == 1) & (weights[:, parent] > 0)
+            auc[k] = auc_of(labels[rows, k], scores[rows, k], weights[rows, k])
+    return auc
+
+
 def auc_of(y: np.ndarray, p: np.ndarray, weights: np.ndarray) -> float:
     """ROC AUC of one task; NaN if the observed rows with a weight above 0 have one class only."""
     counted = ~np.isnan(y) & (weights > 0)

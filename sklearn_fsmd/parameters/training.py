@@ -127,7 +127,8 @@ class TrainingParameters(OptimizationParameters):
         rows, for logs that are sorted by time.
     validation_metric : str, default="auto"
         The metric of early stopping: "mean_auc", the mean AUC of the tasks; "loss"; "<task>_auc", with the name of a
-        task; or "<value>_loss", with the name of a value target. "auto" is "mean_auc". It is "loss" with
+        task; "<task>_given_<step>_auc", such as "conversion_given_click_auc", on the rows in which the step before has
+        happened; or "<value>_loss", with the name of a value target. "auto" is "mean_auc". It is "loss" with
         `bias_features`, or if no task has validation labels of both classes.
     patience : int, default=2
         Number of epochs without a better validation score after which training stops.

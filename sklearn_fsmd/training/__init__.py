@@ -4,7 +4,7 @@ from sklearn_fsmd.training import construction, level_rows, trainer, validation_
 from sklearn_fsmd.training.automatic import batch_size_of
 from sklearn_fsmd.training.batches import Batch, Batches, BatchIterator, TensorData
 from sklearn_fsmd.training.checkpoint import Checkpoint
-from sklearn_fsmd.training.early_stopping import EarlyStopping
+from sklearn_fsmd.training.early_stopping import EarlyStopping, steps_of
 from sklearn_fsmd.training.feed import Feed, InMemory, arrays_of, masking_options
 from sklearn_fsmd.training.level import level_of
 from sklearn_fsmd.training.net import Net
@@ -31,6 +31,7 @@ __all__ = [
     "level_rows",
     "masking_options",
     "pretrain",
+    "steps_of",
     "trainer",
     "validation_rows",
 ]

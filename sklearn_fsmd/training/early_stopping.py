@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -21,8 +21,8 @@ class EarlyStopping(Callback):
     """Watch the validation data, keep the best weights, and stop when they no longer change.
 
     There are two validation checks per epoch. The history has the scores of the best check of each epoch: `valid_loss`,
-    `valid_auc` (the mean over the tasks with a weight above 0), `valid_auc_<task>`, `valid_loss_<value>`, and
-    `valid_best`, which is 1 if it is better than all checks before, and else 0.
+    `valid_auc` (the mean over the tasks with a weight above 0), `valid_auc_<task>`, `valid_auc_<task>_given_<parent>`,
+    `valid_loss_<value>`, and `valid_best`, which is 1 if it is better than all checks before, and else 0.
 
     If the tasks' networks share nothing, each task has a best check of its own, unless `metric` names one of them. The
     weights of tasks without validation labels are kept at each check at which another task improves.
@@ -31,11 +31,13 @@ class EarlyStopping(Callback):
     ----------
     patience : stop after this many epochs without a better score.
     tol : for `patience` a score counts as better if it is higher by this much; the best weights are kept anyway.
-    metric : "mean_auc", "loss", "<task>_auc" or "<value>_loss"; "auto" is the mean AUC, or the loss if there is a bias
-        tower, or if no task has validation labels of both classes. A task that has a best check of its own is evaluated
-        by its AUC; by its loss, also with "mean_auc", if its validation labels have one class.
+    metric : "mean_auc", "loss", "<task>_auc", "<task>_given_<parent>_auc" or "<value>_loss"; "auto" is the mean AUC, or
+        the loss if there is a bias tower, or if no task has validation labels of both classes. A task that has a best
+        check of its own is evaluated by its AUC; by its loss, also with "mean_auc", if its validation labels have one
+        class.
     task_names : the names of the binary targets.
     value_names : the names of the value targets, which have a loss and no AUC.
+    steps : the position and the name of each task that has a parent; see :func:`steps_of`.
     """
 
     def __init__(
@@ -45,12 +47,14 @@ class EarlyStopping(Callback):
         metric: str = "auto",
         task_names: Sequence[str] = (),
         value_names: Sequence[str] = (),
+        steps: Mapping[int, str] | None = None,
     ) -> None:
         self.patience = patience
         self.tol = tol
         self.metric = metric
         self.task_names = task_names
         self.value_names = value_names
+        self.steps = dict(steps or {})
 
     def on_train_begin(self, net: Any, X: Any = None, y: Any = None, **kwargs: Any) -> None:
         tasks = list(range(len(self.task_names) + len(self.value_names)))
@@ -92,6 +96,7 @@ class EarlyStopping(Callback):
         self.improved = False
         n = len(self.task_names) + len(self.value_names)
         self.seen_losses, self.seen_auc = np.zeros(n), np.full(n, math.nan)
+        self.seen_step_auc = np.full(len(self.task_names), math.nan)
 
     def on_batch_end(self, net: Any, batch: Any = None, training: bool = False, **kwargs: Any) -> None:
         self.batch += 1
@@ -99,7 +104,7 @@ class EarlyStopping(Callback):
             self._validate(net)
 
     def _validate(self, net: Any) -> None:
-        losses, auc = net.evaluate(self.valid)
+        losses, auc, step_auc = net.evaluate(self.valid)
         counts = net.criterion_.task_weights.cpu().numpy() > 0
         has_auc = not math.isnan(_mean(auc[counts]))
         falls_back = self.metric == "auto" or (self.metric == "mean_auc" and has_auc)
@@ -109,7 +114,7 @@ class EarlyStopping(Callback):
                 continue
             is_value = group[0] >= len(self.task_names)  # of a separate group; it has no AUC
             score = self._score(
-                losses[group], auc[group], counts[group], bool(net.bias_reference), is_value, falls_back
+                losses[group], auc[group], step_auc, counts[group], bool(net.bias_reference), is_value, falls_back
             )
             if score > self.best_scores[g]:
                 self.best_scores[g] = score
@@ -118,6 +123,7 @@ class EarlyStopping(Callback):
             if score > best_of_epoch[g]:
                 best_of_epoch[g] = score
                 self.seen_losses[group], self.seen_auc[group] = losses[group], auc[group]
+                self.seen_step_auc = step_auc  # a network with steps has one group
         if is_better:
             for group, is_evaluated in zip(self.groups, self.is_evaluated, strict=True):
                 if not is_evaluated:
@@ -148,6 +154,8 @@ class EarlyStopping(Callback):
         net.history.record("valid_best", float(self.improved))
         for name, task_auc in zip(self.task_names, self.seen_auc.tolist(), strict=False):
             net.history.record(f"valid_auc_{name}", task_auc)
+        for k, name in self.steps.items():
+            net.history.record(f"valid_auc_{name}", float(self.seen_step_auc[k]))
         for k, name in enumerate(self.value_names, len(self.task_names)):
             net.history.record(f"valid_loss_{name}", float(self.seen_losses[k]) if self.has_labels[k] else math.nan)
 
@@ -155,6 +163,7 @@ class EarlyStopping(Callback):
         self,
         losses: np.ndarray,
         auc: np.ndarray,
+        step_auc: np.ndarray,
         counts: np.ndarray,
         has_bias_tower: bool,
         is_value: bool,
@@ -172,8 +181,10 @@ class EarlyStopping(Callback):
             return -float(losses.sum())  # a bias tower has to learn its level, on which AUC does not depend
         if self.watched_value is not None:
             return -float(losses[self.watched_value])
-        watched_task = self.metric.removesuffix("_auc")
-        score = mean if self.metric in ("auto", "mean_auc") else float(auc[list(self.task_names).index(watched_task)])
+        watched = self.metric.removesuffix("_auc")
+        of_steps = {name: float(step_auc[k]) for k, name in self.steps.items()}
+        of_tasks = dict(zip(self.task_names, auc.tolist(), strict=False))
+        score = mean if self.metric in ("auto", "mean_auc") else (of_steps | of_tasks)[watched]
         if math.isnan(score):
             raise ValueError(
                 f"validation_metric={self.metric!r} needs validation labels of both classes, and there are those of "
@@ -204,20 +215,30 @@ class EarlyStopping(Callback):
 
     def epoch_state(self) -> dict[str, Any]:
         """State that lasts from one batch of an epoch to the next, in addition to :meth:`state_dict`."""
-        names = ("batch", "best_of_epoch", "improved", "seen_losses", "seen_auc")
+        names = ("batch", "best_of_epoch", "improved", "seen_losses", "seen_auc", "seen_step_auc")
         return {name: getattr(self, name) for name in names}
 
     def load_epoch_state(self, state: dict[str, Any]) -> None:
         """Continue in the middle of the epoch that has just begun."""
         self.batch, self.improved = int(state["batch"]), bool(state["improved"])
         self.best_of_epoch = [float(score) for score in state["best_of_epoch"]]
-        self.seen_losses, self.seen_auc = state["seen_losses"].copy(), state["seen_auc"].copy()
+        for name in ("seen_losses", "seen_auc", "seen_step_auc"):
+            setattr(self, name, state[name].copy())
 
     def on_train_end(self, net: Any, X: Any = None, y: Any = None, **kwargs: Any) -> None:
         if self.best_weights:  # none if a callback ended training before the first check
             net.module_.load_state_dict(self.best_weights)
             net.average_.reset_to_module()
         self.best_weights, self.valid = {}, None  # a fitted estimator keeps its callbacks, but must not keep data
+
+
+def steps_of(task_names: Sequence[str], parents: Sequence[int | None]) -> dict[int, str]:
+    """The position and the name of each task that has a parent, such as "conversion_given_click"."""
+    return {
+        k: f"{name}_given_{task_names[parent]}"
+        for k, (name, parent) in enumerate(zip(task_names, parents, strict=True))
+        if parent is not None
+    }
 
 
 def value_metrics_of(value_names: Sequence[str]) -> list[str]:

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from sklearn_fsmd.execution import Crew
 from sklearn_fsmd.inference import CPU_CHUNK, in_chunks
-from sklearn_fsmd.metrics import task_aucs
+from sklearn_fsmd.metrics import step_aucs, task_aucs
 from sklearn_fsmd.network import sum_by_rows
 from sklearn_fsmd.parameters.machine import threads, without_denormals
 from sklearn_fsmd.persistence import digest_of
@@ -290,10 +290,14 @@ class Net(ClassifierMixin, NeuralNet):
         """Set the neutral level of the bias tower from its outputs for the reference rows."""
         self.module_.bias_tower.set_neutral(in_chunks(self.module_.bias_tower, *self.bias_reference))
 
-    def evaluate(self, valid: TensorData) -> tuple[np.ndarray, np.ndarray]:
-        """Loss and AUC of each task on validation data with the averaged weights; both ``(T,)``.
+    def evaluate(self, valid: TensorData) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Losses and AUCs on validation data with the averaged weights.
 
-        The losses are multiplied by the task weights. The AUC of a value is NaN.
+        Returns
+        -------
+        losses : ``(T,)``, of each task, multiplied by the task weights.
+        auc : ``(T,)``, of the marginal of each task; NaN for a value.
+        step_auc : ``(K,)``, of each step given its parent, on the rows in which that has happened; NaN without one.
         """
         with self.averaged(), torch.inference_mode():
             member_logits = self.member_logits(valid)
@@ -305,12 +309,15 @@ class Net(ClassifierMixin, NeuralNet):
             if self.bias_reference:  # rankings do not use the tower, so the AUC does not either
                 self.set_neutral()
                 logits = member_logits.outputs(shown=False)
-            scores = self.module_.link.marginals(self.module_.split(logits)[0]).cpu().numpy()
-        n_tasks = scores.shape[1]
+            step_logits = self.module_.split(logits)[0]
+            marginals = self.module_.link.marginals(step_logits).cpu().numpy()
+        n_tasks = marginals.shape[1]
+        labels = valid.labels[:, :n_tasks].cpu().numpy()
         weights = None if valid.weights is None else valid.weights[:, :n_tasks].cpu().numpy()
-        auc = task_aucs(valid.labels[:, :n_tasks].cpu().numpy(), scores, weights)
-        auc = np.append(auc, np.full(valid.n_values, np.nan))
-        return (losses, auc) if self.exchange is None else self.exchange.of_first(losses, auc)
+        auc = np.append(task_aucs(labels, marginals, weights), np.full(valid.n_values, np.nan))
+        step_auc = step_aucs(labels, step_logits.cpu().numpy(), weights, self.module_.link.parents)
+        results = losses, auc, step_auc
+        return results if self.exchange is None else self.exchange.of_first(*results)
 
     def _diverged(self, loss: float, batch: int) -> FloatingPointError:
         return FloatingPointError(

@@ -51,7 +51,8 @@ def train(
     epochs = epochs_of(epochs, len(batches), is_watched=valid is not None)
     callbacks = [] if p.callbacks is None else list(p.callbacks)
     net.task_names = [*targets.names, *targets.value_names]
-    early_stopping = early_stopping_of(p, epochs, targets.names, targets.value_names)  # raises for a wrong parameter
+    parents = net.module_.link.parents
+    early_stopping = early_stopping_of(p, epochs, targets.names, targets.value_names, parents)  # may raise
     stopping = None if valid is None else early_stopping
     if stopping is not None:
         callbacks.insert(0, stopping)  # first, since the user's callbacks may read its records

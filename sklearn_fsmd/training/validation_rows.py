@@ -9,7 +9,7 @@ import numpy as np
 from sklearn_fsmd.encoding.table import Encoded
 from sklearn_fsmd.encoding.targets import LabelledRows, Targets, factors_of
 from sklearn_fsmd.parameters import OF_ALL_TASKS, TrainingParameters
-from sklearn_fsmd.training.early_stopping import EarlyStopping, value_metrics_of
+from sklearn_fsmd.training.early_stopping import EarlyStopping, steps_of, value_metrics_of
 
 FEW_ROWS = 1000
 """With fewer rows early_stopping="auto" sets no validation rows aside."""
@@ -77,10 +77,15 @@ def _in_units_of(targets: Targets, train: np.ndarray, others: Targets) -> Target
 
 
 def early_stopping_of(
-    p: TrainingParameters, epochs: int, task_names: Sequence[str], value_names: Sequence[str]
+    p: TrainingParameters,
+    epochs: int,
+    task_names: Sequence[str],
+    value_names: Sequence[str],
+    parents: Sequence[int | None],
 ) -> EarlyStopping:
     """Create the early stopping; with early_stopping=False it only keeps the best weights."""
-    single_metrics = [*(f"{name}_auc" for name in task_names), *value_metrics_of(value_names)]
+    steps = steps_of(task_names, parents)
+    single_metrics = [*(f"{name}_auc" for name in (*task_names, *steps.values())), *value_metrics_of(value_names)]
     metrics = [*OF_ALL_TASKS, *single_metrics]
     if p.validation_metric not in metrics:
         raise ValueError(f"The 'validation_metric' parameter must be one of {metrics}. Got {p.validation_metric!r}.")
@@ -89,6 +94,5 @@ def early_stopping_of(
             f"validation_metric={p.validation_metric!r} means all tasks, and is the AUC of one of that name too. Call "
             "the column of Y something else."
         )
-    return EarlyStopping(
-        p.patience if p.early_stopping else epochs, p.tol, p.validation_metric, task_names, value_names
-    )
+    patience = p.patience if p.early_stopping else epochs
+    return EarlyStopping(patience, p.tol, p.validation_metric, task_names, value_names, steps)

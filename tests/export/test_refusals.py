@@ -16,7 +16,7 @@ from torch import nn
 import sklearn_fsmd.export.onnx.size
 from sklearn_fsmd import DenoisingEmbedder, FSMDClassifier, MultiTaskClassifier, SharedBottomClassifier
 from sklearn_fsmd.datasets import make_funnel
-from sklearn_fsmd.export.onnx import to_onnx
+from sklearn_fsmd.export import to_onnx
 from sklearn_fsmd.history import HistoryFeatures
 from sklearn_fsmd.network import MultiTaskNetwork
 from tests.cases import cases, check, fit, small

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from sklearn_fsmd import FSMDClassifier, MultiTaskClassifier, SingleTaskClassifier
-from sklearn_fsmd.export.onnx import to_onnx
+from sklearn_fsmd.export import to_onnx
 from sklearn_fsmd.network import ValueModel
 from tests.export.files import File, check_same
 from tests.export.models import check, data, fit, hard_rows

@@ -470,6 +470,11 @@ def test_keys_of_bytes_have_the_sql_type_blob(kind):
     assert sql_type(kind) == sql_type(pa.dictionary(pa.int32(), kind)) == "BLOB"
 
 
+def test_something_else_than_a_history_is_refused(tmp_path):
+    with pytest.raises(TypeError, match="`history` must be a HistoryFeatures, .* Got 'x'"):
+        write_history("x", tmp_path / "log.parquet", tmp_path / "past.parquet", targets=["click"])
+
+
 def test_a_function_is_refused_as_a_log(tmp_path, log):
     with pytest.raises(TypeError, match="`write_history` reads files: .* Got a function"):
         write_history(HistoryFeatures(keys=["user"]), lambda: iter(log), tmp_path / "past", targets=["click"])

@@ -671,6 +671,15 @@ def test_a_key_that_is_not_a_name_is_refused():
     X, Y = make_log()
     with pytest.raises(ValueError, match="'keys' parameter must hold names of columns, and lists of these. Got 3"):
         HistoryFeatures(time="when", keys=[3]).fit(X, Y)
+    with pytest.raises(ValueError, match=r"'keys' parameter must hold names of columns, .*\. Got \[\]"):
+        HistoryFeatures(time="when", keys=["user", []], half_life="1h").fit(X, Y)
+
+
+def test_a_key_with_too_many_combinations_is_refused_in_fit():
+    n = 56_000
+    X = pd.DataFrame({"time": pd.date_range("2026", periods=n, freq="s"), **dict.fromkeys("abcd", np.arange(n))})
+    with pytest.raises(ValueError, match=r"The key \['a', 'b', 'c', 'd'\] has more combinations of values than can be"):
+        HistoryFeatures(keys=[list("abcd")]).fit(X, pd.DataFrame({"click": np.arange(n) % 2}))
 
 
 def make_hourly_log(n, start="2026-01-01"):

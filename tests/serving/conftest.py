@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from sklearn_fsmd import FSMDClassifier
-from sklearn_fsmd.export.onnx import to_onnx
+from sklearn_fsmd.export import to_onnx
 from tests.conftest import SMALL
 from tests.export.files import plain, shaken
 from tests.serving.process import Process

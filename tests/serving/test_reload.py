@@ -10,7 +10,7 @@ import onnx
 import pytest
 
 from sklearn_fsmd import FSMDClassifier
-from sklearn_fsmd.export.onnx import to_onnx
+from sklearn_fsmd.export import to_onnx
 from tests.conftest import SMALL
 from tests.serving.conftest import make_rows, rows_of, train
 from tests.serving.process import EXAMPLES, wait_for

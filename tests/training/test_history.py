@@ -13,7 +13,7 @@ from sklearn_fsmd import (
     SingleTaskClassifier,
     WideDeepClassifier,
 )
-from sklearn_fsmd.metrics import get_scorer, mean_auc
+from sklearn_fsmd.metrics import cvr_auc, get_scorer, mean_auc
 from tests.conftest import SMALL, make_frame, supported
 
 
@@ -36,9 +36,9 @@ class ValidationChecks(Callback):
         self.epochs, evaluate = [], net.evaluate
 
         def watched(valid):
-            losses, auc = evaluate(valid)
+            losses, auc, step_auc = evaluate(valid)
             self.epochs[-1].append((auc.mean(), losses.sum(), *auc, *losses))
-            return losses, auc
+            return losses, auc, step_auc
 
         net.evaluate = watched
 
@@ -181,6 +181,7 @@ def test_load_best_of_a_skorch_checkpoint_is_refused(callback, data):
         ("mean_auc", 1, "valid_auc"),
         ("loss", -1, "valid_loss"),
         ("conversion_auc", 1, "valid_auc_conversion"),
+        ("conversion_given_click_auc", 1, "valid_auc_conversion_given_click"),
     ],
 )
 @pytest.mark.usefixtures("without_level")
@@ -195,8 +196,12 @@ def test_the_weights_with_the_best_validation_metric_are_kept(metric, sign, name
         "valid_loss": kept[0].sum(),
         "valid_auc": kept[1].mean(),
         "valid_auc_conversion": kept[1][1],
+        "valid_auc_conversion_given_click": kept[2][1],
     }
     assert sign * found[name] == pytest.approx(max(watched))
+    X_val, Y_val = data[2:]
+    assert kept[2][1] == pytest.approx(cvr_auc(Y_val, model.predict_marginals(X_val)), abs=1e-6)
+    assert np.isnan(kept[2][0])
 
 
 def _encoded(model, data):
@@ -207,12 +212,16 @@ def _encoded(model, data):
 
 
 def test_an_invalid_validation_metric_is_refused(data):
-    message = r"must be one of \['auto', 'mean_auc', 'loss', 'click_auc', 'conversion_auc'\]. Got 'share_auc'"
+    message = r"one of \['auto', .*, 'click_auc', 'conversion_auc', 'conversion_given_click_auc'\]. Got 'share_auc'"
     with pytest.raises(ValueError, match=message):
         fit(data, validation_metric="share_auc")
     X, Y, X_val, Y_val = data
     with pytest.raises(ValueError, match="validation_metric='conversion_auc' needs validation labels of both classes"):
         fit((X, Y, X_val, Y_val.assign(conversion=0)), validation_metric="conversion_auc")
+    with pytest.raises(ValueError, match="='conversion_given_click_auc' needs validation labels of both classes"):
+        fit((X, Y, X_val, Y_val.assign(click=0, conversion=0)), validation_metric="conversion_given_click_auc")
+    with pytest.raises(ValueError, match="Y has a column named 'b_given_click'. In the history, 'valid_auc_b_given_"):
+        FSMDClassifier(**SMALL).fit(X, Y.assign(b=Y["click"]).set_axis(["click", "b", "b_given_click"], axis=1))
 
 
 @pytest.mark.usefixtures("without_level")

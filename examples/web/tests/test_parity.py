@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from sklearn_fsmd import FSMDClassifier
-from sklearn_fsmd.export.onnx import to_onnx
+from sklearn_fsmd.export import to_onnx
 from tests.conftest import SMALL, make_frame
 from tests.export.files import plain
 from web.build import described_columns

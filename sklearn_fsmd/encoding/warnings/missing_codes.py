@@ -47,5 +47,7 @@ def warn_of_codes(columns: Sequence[tuple[Any, CategoryColumn, Any]]) -> None:
 
 def _holds(values: Any, numbers: Sequence[int]) -> bool:
     """Whether some of the values are among `numbers`."""
-    values = pd.Series(values)  # its `isin` does not support long doubles
-    return bool((values.astype(float) if values.dtype == np.longdouble else values).isin(numbers).any())
+    values = pd.Series(values)
+    if values.dtype == np.longdouble or str(values.dtype) == "halffloat[pyarrow]":  # which `isin` does not support
+        values = pd.Series(values.to_numpy(dtype=np.float64, na_value=np.nan))
+    return bool(values.isin(numbers).any())
