@@ -14,7 +14,7 @@ from sklearn_fsmd.encoding.table import as_pandas
 from sklearn_fsmd.encoding.targets import index_of_target
 from sklearn_fsmd.inspection._columns import Sources, sources_of
 from sklearn_fsmd.inspection._path import Path, Scale
-from sklearn_fsmd.metrics import check_count
+from sklearn_fsmd.metrics import check_count, with_value_parents
 from sklearn_fsmd.parameters import warn
 from sklearn_fsmd.parameters.machine import cpu_by_default, threads
 
@@ -35,6 +35,7 @@ def attributions(
     *,
     target: int | str = 0,
     scale: Literal["log_odds", "probability"] | None = None,
+    conditional: bool = False,
     n_steps: int = 64,
 ) -> Bunch:
     """Compute how much each column contributes to the prediction of a row, against a row with missing values only.
@@ -57,6 +58,9 @@ def attributions(
     scale : {"log_odds", "probability"}, default=None
         Scale of the attributions: the marginal probability of a binary target, or its log-odds, which None means. For a
         target with values, attributions are in the units of the target, and `scale` must be None.
+    conditional : bool, default=False
+        Whether to explain the prediction given that the step before the target has happened, such as P(conversion |
+        click), instead of the marginal probability or the expected value per impression.
     n_steps : int, default=64
         Number of points on the path at which gradients are computed. If the sum of the attributions of a row misses the
         difference by more than 1 % of the sum of their absolute values, the row gets up to 64 times as many points, and
@@ -68,7 +72,8 @@ def attributions(
         ``frame``, a DataFrame of attributions with a row per row of X and a column per column of the model;
         ``baseline``, the prediction for the row with missing values only; ``predictions`` (n_samples,);
         ``remainders`` (n_samples,), the difference of the predictions minus the sum of the attributions; ``data``, X as
-        the model gets it; ``target``, the name of the target; and ``scale``.
+        the model gets it; ``target``, the name of the target, such as "conversion | click" if it is `conditional`; and
+        ``scale``.
 
     Raises
     ------
@@ -77,7 +82,8 @@ def attributions(
     TypeError
         If the model is no classifier of this package.
     ValueError
-        If there is no such target or scale, or if the low-order part is one that you have registered.
+        If there is no such target or scale, if `conditional` is set and the target follows no other one, or if the
+        low-order part is one that you have registered.
 
     References
     ----------
@@ -99,7 +105,7 @@ def attributions(
     check_count("n_steps", n_steps)
     X, last = rows_and_model(model, X)
     last = last.snapshot()
-    path = Path(last, *_target_and_scale(last, target, scale))
+    path = Path(last, *_target_and_scale(last, target, scale, conditional=conditional), conditional=conditional)
     rows, sources = last._rows(X), sources_of(last._encoder)
     blocks, prediction_blocks = [], []
     with threads(last.n_threads):
@@ -155,16 +161,21 @@ def _by_column(by_input: tuple[torch.Tensor, ...], sources: Sources) -> np.ndarr
     return by_column.numpy()
 
 
-def _target_and_scale(model: Any, target: int | str, scale: Any) -> tuple[int, str, Scale]:
+def _target_and_scale(model: Any, target: int | str, scale: Any, *, conditional: bool) -> tuple[int, str, Scale]:
+    """The position of the target, the name of what is explained, and its scale."""
     names = [*model.task_names_, *model.value_names_]
     k = index_of_target(target, names)
+    parent = with_value_parents(model, model.module_.link.parents)[k] if conditional else None
+    if conditional and parent is None:
+        raise ValueError(f"{names[k]!r} follows no other target, so it has no conditional prediction.")
+    name = names[k] if parent is None else f"{names[k]} | {names[parent]}"
     if k >= len(model.task_names_):
         if scale is not None:
             raise ValueError(f"{names[k]!r} holds values and has no {scale!r}. Leave `scale` out.")
-        return k, names[k], "value"
+        return k, name, "value"
     if scale not in (None, "log_odds", "probability"):
         raise ValueError(f"`scale` must be 'log_odds' or 'probability'. Got {scale!r}.")
-    return k, names[k], scale or "log_odds"
+    return k, name, scale or "log_odds"
 
 
 def _are_too_large(remainders: np.ndarray, attributed: np.ndarray) -> np.ndarray:

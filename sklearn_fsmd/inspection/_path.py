@@ -26,14 +26,15 @@ class Path:
     k : int, the position of the target; binary targets come first, then values.
     target : str, the name of the target.
     scale : the predicted quantity.
+    conditional : whether it is that of the target given its parent, instead of the marginal.
 
     Attributes
     ----------
     start : inputs of the baseline, a row with missing values only.
     """
 
-    def __init__(self, model: Any, k: int, target: str, scale: Scale) -> None:
-        self.k, self.target, self.scale = k, target, scale
+    def __init__(self, model: Any, k: int, target: str, scale: Scale, *, conditional: bool = False) -> None:
+        self.k, self.target, self.scale, self.conditional = k, target, scale, conditional
         self.predictor, self.calibration = model._predictor, model.calibration_
         self.network = model.module_
         of_values = model._targets.of_values
@@ -67,6 +68,8 @@ class Path:
             slopes, intercepts = torch.from_numpy(self.calibration.T).to(logits)
             logits = logits * slopes + intercepts
         n_binary = logits.shape[1]
+        if self.k < n_binary and self.conditional:
+            return logits[:, self.k] if self.scale == "log_odds" else torch.sigmoid(logits[:, self.k])
         if self.k < n_binary:
             if self.scale == "probability":
                 return self.network.link.marginals(logits)[:, self.k]
@@ -75,7 +78,11 @@ class Path:
         v = self.k - n_binary
         expected: Tensor = self.network.values(outputs)[:, v]
         parent = self.parents[v]
-        return expected if parent is None else expected * self.network.link.marginals(logits)[:, parent]
+        return (
+            expected
+            if parent is None or self.conditional
+            else expected * self.network.link.marginals(logits)[:, parent]
+        )
 
 
 def row_of_missing_values(encoder: InputEncoder) -> Encoded:

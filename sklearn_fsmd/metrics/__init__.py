@@ -21,6 +21,7 @@ from sklearn_fsmd.metrics._outcomes import outcomes as outcomes
 from sklearn_fsmd.metrics._outcomes import outcomes_of as outcomes_of
 from sklearn_fsmd.metrics._outcomes import predictions as predictions
 from sklearn_fsmd.metrics._outcomes import refuse_unobserved as refuse_unobserved
+from sklearn_fsmd.metrics._outcomes import with_value_parents as with_value_parents
 from sklearn_fsmd.metrics._per_task import (
     auc_per_task,
     cvr_auc,

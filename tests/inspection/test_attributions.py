@@ -53,6 +53,26 @@ def test_attributions_add_up_for_every_estimator(cls):
     check_sums(attributions(model, X[:3], target=1), logit(p[:, 1]), logit(p_empty[1]))
 
 
+@pytest.mark.parametrize("n_members", [1, 2])
+def test_attributions_of_conditional_predictions_add_up(n_members):
+    X, Y = make_frame(300)
+    Y["seconds"] = np.where(Y["click"] == 1, 5.0 + X["price"].fillna(0), np.nan)
+    values = {"value_targets": ["seconds"], "value_parents": {"seconds": "click"}}
+    model = FSMDClassifier(**SIZES, **values, n_members=n_members).fit(X, Y).calibrate(X, Y)
+    empty = pd.DataFrame({name: pd.Series([None], dtype=X[name].dtype) for name in X})
+    p, p_empty = model.predict_conditionals(X[:3])[:, 1], model.predict_conditionals(empty)[0, 1]
+    found = attributions(model, X[:3], target="conversion", conditional=True)
+    assert found.target == "conversion | click"
+    check_sums(found, logit(p), logit(p_empty))
+    check_sums(attributions(model, X[:3], target=1, conditional=True, scale="probability"), p, p_empty)
+    seconds = [model.predict_values(table, conditional=True)[:, 0] for table in (X[:3], empty)]
+    found = attributions(model, X[:3], target="seconds", conditional=True)
+    assert found.target == "seconds | click"
+    check_sums(found, seconds[0], seconds[1][0])
+    with pytest.raises(ValueError, match="'click' follows no other target, so it has no conditional prediction"):
+        attributions(model, X[:3], target="click", conditional=True)
+
+
 OPTIONS = [
     {"n_members": 2, "low_order": "fwfm"},
     {"extractor": "separate", "link": "chain"},
