@@ -410,6 +410,26 @@ def test_scorers_fill_labels_implied_by_the_chain_as_score_does(watched):
     assert metrics.get_scorer("neg_watch_seconds_mae")(model, X, Y) == pytest.approx(-error)
 
 
+def test_scorers_of_values_given_their_step_use_rows_in_which_it_has_happened(watched):
+    model, X, Y = watched
+    clicked = ((Y["click"] == 1) & Y["watch_seconds"].notna()).to_numpy()
+    seconds, predicted = Y["watch_seconds"][clicked], model.predict_values(X[clicked], conditional=True)[:, 0]
+    for name, expected in {
+        "watch_seconds_given_click_concordance": metrics.concordance(seconds, predicted),
+        "neg_watch_seconds_given_click_mae": -metrics.value_mae(seconds, predicted),
+        "neg_watch_seconds_given_click_rmse": -metrics.value_rmse(seconds, predicted),
+    }.items():
+        assert metrics.get_scorer(name)(model, X, Y) == pytest.approx(expected)
+    weights = np.where(X["price"] > 50, 2.0, 0.5)
+    expected = -metrics.value_mae(seconds, predicted, sample_weight=weights[clicked])
+    found = metrics.get_scorer("neg_watch_seconds_given_click_mae")(model, X, Y, sample_weight=weights)
+    assert found == pytest.approx(expected)
+    with pytest.raises(
+        ValueError, match=r"no value 'watch_given_click' to score; the values are \['watch_seconds', 'watch_"
+    ):
+        metrics.get_scorer("watch_given_click_concordance")(model, X, Y)
+
+
 def test_reordered_columns_of_predictions_or_weights_are_refused(labelled):
     Y, P = (pd.DataFrame(array, columns=["click", "conversion"]) for array in labelled)
     for moved in (pd.DataFrame, pl.from_pandas):

@@ -14,7 +14,7 @@ from sklearn_fsmd.encoding.targets import DEFAULT_NAMES, warn_of_young_rows
 from sklearn_fsmd.encoding.warnings import warn_of_orders
 from sklearn_fsmd.metrics._inputs import labels_and_scores, undefined
 from sklearn_fsmd.metrics._labels import by_classes, has_unequal_classes, is_multilabel, probabilities_of, task_weights
-from sklearn_fsmd.metrics._outcomes import observations, with_value_parents
+from sklearn_fsmd.metrics._outcomes import named_observations, with_value_parents
 from sklearn_fsmd.metrics._per_task import auc_of, cvr_auc, expected_calibration_error, mean_auc, mean_log_loss
 from sklearn_fsmd.metrics._values import concordance, decile_bias, value_mae, value_rmse
 
@@ -34,7 +34,9 @@ def get_scorer(name: str, *, as_shown: bool = False) -> Any:
         the first task given the second one, on the rows in which the second one has happened.
 
         "<value>_concordance", "neg_<value>_mae", "neg_<value>_rmse" or "neg_<value>_decile_bias", for a target with
-        values. They evaluate `predict_values`; a value counts as 0 if the step that it follows has not happened.
+        values. They evaluate `predict_values`; a value counts as 0 if the step that it follows has not happened. With
+        "<value>_given_<step>" instead of "<value>", they evaluate the value given that the step has happened, on the
+        rows in which it has.
     as_shown : bool, default=False
         Whether each row is predicted for the position in its `bias_features`, as in the log, which X must then have.
         Only for models of this package.
@@ -142,7 +144,7 @@ class TaskScorer(_Scorer):
 
 
 class ValueScorer(_Scorer):
-    """A scorer of one target with values."""
+    """A scorer of one target with values, by its name, or given the step that it follows, by "<value>_given_<step>"."""
 
     def __init__(self, name: str, metric: Callable[..., float], sign: int, *, as_shown: bool = False) -> None:
         super().__init__(metric, sign, {}, response_method="predict")
@@ -159,18 +161,30 @@ class ValueScorer(_Scorer):
         if weighted and self._score_func is concordance:
             raise ValueError(f"The concordance of {self.name!r} does not support weights: leave `sample_weight` out.")
         warn_of_orders(X=X, Y=y_true, sample_weight=kwargs.get("sample_weight"))
-        names = model._targets.value_names
-        if self.name not in names:
-            raise ValueError(f"There is no value {self.name!r} to score; the values are {names}.")
-        v = names.index(self.name)
-        observed, weights = observations(model, y_true, kwargs.get("sample_weight"))
+        v, conditional = self._value_of(model)
+        _, observed, weights = named_observations(
+            model, y_true, kwargs.get("sample_weight"), conditional=conditional, targets=[self.name]
+        )
         k = len(model.task_names_) + v
-        parents = with_value_parents(model, model.module_.link.parents)
-        warn_of_young_rows(observed, weights, [*model.task_names_, *names], parents, judged=[k])
         values = np.where(weights[:, k] > 0, observed[:, k], np.nan)
         options = {"sample_weight": weights[:, k]} if weighted else {}
-        predicted = ask(estimator, "predict_values", X, as_shown=self.as_shown)
+        predicted = ask(estimator, "predict_values", X, conditional=conditional, as_shown=self.as_shown)
         return self._sign * self._score_func(values, predicted[:, v], **options)
+
+    def _value_of(self, model: Any) -> tuple[int, bool]:
+        """The position of the value, and whether it is evaluated given the step that it follows."""
+        names = model._targets.value_names
+        if self.name in names:
+            return names.index(self.name), False
+        parents = with_value_parents(model, ())
+        given = {
+            f"{name}_given_{model.task_names_[parent]}": v
+            for v, (name, parent) in enumerate(zip(names, parents, strict=True))
+            if parent is not None
+        }
+        if self.name not in given:
+            raise ValueError(f"There is no value {self.name!r} to score; the values are {[*names, *given]}.")
+        return given[self.name], True
 
 
 def _one_auc(Y: Any, P: Any, task: str, *, sample_weight: Any = None) -> float:
