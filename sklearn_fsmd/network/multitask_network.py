@@ -26,7 +26,11 @@ from sklearn_fsmd.network.ragged import Lists
 from sklearn_fsmd.network.stacked_mlp import HiddenLayer
 from sklearn_fsmd.network.values import ValueModel
 
-NORMS = (nn.LayerNorm, nn.GroupNorm, nn.RMSNorm, nn.modules.batchnorm._NormBase)
+NORMS = (
+    *(nn.LayerNorm, nn.GroupNorm, nn.RMSNorm, nn.SyncBatchNorm),
+    *(nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d),
+    *(nn.InstanceNorm1d, nn.InstanceNorm2d, nn.InstanceNorm3d),
+)
 """Normalisations of torch, which an extractor of the user may contain: their weights are scales."""
 
 PER_TASK = ("low_order.weights", "low_order.pair_weights", "embedding.attention.", "embedding.vectors.")
