@@ -1,5 +1,7 @@
 """Ray, on one small local cluster: training in which a worker is killed, a search, and scoring."""
 
+import pickle
+
 import numpy as np
 import pytest
 import ray
@@ -23,10 +25,11 @@ def _cluster():
 
 
 def test_a_fit_whose_worker_was_killed_gives_a_model_as_good():
-    table, killed = main_of("train_on_ray")(6000, **SMALL | {"max_epochs": 6, "patience": 6})
+    # With a third of the rows, fits of other seeds differ by as much as 0.05.
+    table, killed = main_of("train_on_ray")(20_000, **SMALL | {"max_epochs": 6, "patience": 6})
     assert len(killed) == 1
     assert table.min() > 0.6
-    assert table.max() - table.min() < 0.03
+    assert table.max() - table.min() < 0.015
 
 
 def test_a_fitted_estimator_is_fitted_anew_and_trained_further(tmp_path):
@@ -34,7 +37,8 @@ def test_a_fitted_estimator_is_fitted_anew_and_trained_further(tmp_path):
     model = FSMDClassifier(**SMALL).fit(X[:300], Y[:300])
     fit_dataset(model, write(tmp_path / "a.parquet", X, Y), TARGETS, storage_path=tmp_path / "storage")
     assert model.net_.module_ is model.module_
-    expected = clone(model).fit_dataset(tmp_path / "a.parquet", TARGETS).partial_fit(X, Y).predict_marginals(X)
+    local = clone(model).fit_dataset(tmp_path / "a.parquet", TARGETS)
+    expected = pickle.loads(pickle.dumps(local)).partial_fit(X, Y).predict_marginals(X)  # Ray returns a pickle
     np.testing.assert_allclose(model.partial_fit(X, Y).predict_marginals(X), expected, atol=1e-5)
 
 
