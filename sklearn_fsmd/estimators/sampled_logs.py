@@ -70,16 +70,14 @@ def noted(spec: dict[str, Any], steps: StepSums, parents: Sequence[int | None]) 
     return spec | {FIRST_STEP: list(FirstStep.of(steps, parents))}
 
 
-def refuse_unsampled_rows(
-    spec: Mapping[str, Any], steps: StepSums, parents: Sequence[int | None], what: str = "these rows"
-) -> None:
+def refuse_unsampled_rows(spec: Mapping[str, Any], steps: StepSums, parents: Sequence[int | None]) -> None:
     """Raise if rows to learn from come from the whole log, and those of the fit, whose `spec_` this is, are a sample.
 
     The level of the predictions would lie between the levels of both.
     """
     if FIRST_STEP in spec:
         train, others = FirstStep(*spec[FIRST_STEP]), FirstStep.of(steps, parents)
-        refuse_unsampled(spec["negative_sampling_rate"], train, others, what)
+        refuse_unsampled(spec["negative_sampling_rate"], train, others, "these rows")
 
 
 def refuse_unsampled(rate: float, train: FirstStep, others: FirstStep, what: str) -> None:

@@ -123,8 +123,7 @@ class EarlyStopping(Callback):
             if score > best_of_epoch[g]:
                 best_of_epoch[g] = score
                 self.seen_losses[group], self.seen_auc[group] = losses[group], auc[group]
-                binary = [k for k in group if k < len(step_auc)]
-                self.seen_step_auc[binary] = step_auc[binary]
+                self.seen_step_auc = step_auc  # a network with steps has one group
         if is_better:
             for group, is_evaluated in zip(self.groups, self.is_evaluated, strict=True):
                 if not is_evaluated:
