@@ -30,8 +30,8 @@ class ForTask(Documented, TransformerMixin, BaseEstimator):
     transformer : transformer
         `fit` fits a copy of it.
     task : int, str or None, default=None
-        The index or the name of the target to pass to the transformer, for instance to a target encoder; None for
-        none. If y has no names, they are the default names of the models: "y" for one target, "click" and "conversion"
+        The index or the name of the target that the transformer gets, for instance a target encoder. With None it gets
+        no y. If y has no names, they are the default names of the models: "y" for one target, "click" and "conversion"
         for two, and "task0", "task1", … for more.
 
     Attributes

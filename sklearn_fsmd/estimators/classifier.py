@@ -37,7 +37,10 @@ class MultiTaskClassifier(Datasets):
     n_iter_ : int
         Number of epochs that were run.
     history_ : list of dict
-        For each epoch the losses, the validation AUC of each task and the duration in seconds.
+        For each epoch the losses, the scores of the better validation check, and the duration: `epoch`, `train_loss`,
+        `dur` (seconds); with validation rows `valid_loss`, `valid_auc` (the mean over the tasks), `valid_auc_<task>`,
+        `valid_auc_<task>_given_<step>`, `valid_loss_<value>`, and `valid_best`, which is 1 if it is the best check so
+        far; and what `task_weighting` has found, such as `task_weight_<task>`.
     net_ : skorch.NeuralNet
         The skorch net that trained the network.
     module_ : torch.nn.Module
@@ -85,8 +88,8 @@ class MultiTaskClassifier(Datasets):
         Parameters
         ----------
         X : DataFrame or array-like of shape (n_samples, n_features)
-            The columns may hold strings, categories, booleans, numbers and missing values. Rows of X and Y are paired
-            by position.
+            The columns may hold strings, categories, booleans, numbers, lists, vectors and missing values. Tables of
+            pandas, polars and pyarrow are accepted. Rows of X and Y are paired by position.
         Y : array-like of shape (n_samples,) or (n_samples, n_columns)
             Two classes per binary target; columns of `value_targets` hold numbers. NaN in a column of a 2-D Y means
             "not observed". In a chain, a step after an observed 0 counts as 0 if it is missing, and a 1 there causes a
@@ -115,11 +118,14 @@ class MultiTaskClassifier(Datasets):
         Raises
         ------
         ValueError
-            If X or Y cannot be read, if a parameter is out of range, or if parameters contradict each other.
+            If X or Y cannot be read, if a parameter is out of range, if parameters contradict each other, if an
+            embedding table would not fit into memory, or if the file of `checkpoint` is of another fit.
         TypeError
             If a column of X holds neither numbers nor categories, but for instance dates.
         FloatingPointError
             If the loss is no longer finite.
+        OSError
+            If the file of `checkpoint` cannot be read or written.
         """
         if (X_val is None) != (Y_val is None):
             raise ValueError("`X_val` and `Y_val` go together; only one of them was given.")
@@ -155,6 +161,7 @@ class MultiTaskClassifier(Datasets):
         Parameters
         ----------
         X, Y : as in :meth:`fit`.
+            Later calls need the columns of the first one.
         classes : array of shape (2,), or list of n_tasks arrays, default=None
             The classes of the targets. Needed if the first chunk may lack one of the two classes of a target.
         sample_weight : array-like of shape (n_samples,) or (n_samples, n_columns), default=None
@@ -165,6 +172,15 @@ class MultiTaskClassifier(Datasets):
         Returns
         -------
         self : the fitted estimator.
+
+        Raises
+        ------
+        ValueError
+            If X or Y are not as in the first call, if a target has a class that is not in `classes`, if a parameter of
+            the architecture or of the encoding has changed, or if the rows are clearly those of a whole log, and the
+            model was fitted on a sampled one (`negative_sampling_rate`).
+        TypeError, FloatingPointError
+            As in :meth:`fit`.
         """
         if hasattr(self, "_predictor"):
             self._validate_params()  # scikit-learn validates in the first call only

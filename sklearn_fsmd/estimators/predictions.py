@@ -101,6 +101,16 @@ class Predictions(AtomicEstimator):
         Returns
         -------
         p : ndarray of shape (n_samples, n_tasks), float32
+
+        Raises
+        ------
+        NotFittedError
+            If the estimator is not fitted.
+        ValueError
+            If X has other columns than in `fit`, or a column of another kind, such as strings instead of numbers, or if
+            a number is infinite.
+        TypeError
+            If a column of X holds neither numbers nor categories, but for instance dates.
         """
         self._check_is_fitted()
         return self._predictor.marginals(self._rows(X, as_shown=as_shown), self.n_threads, self.calibration_)
@@ -117,6 +127,11 @@ class Predictions(AtomicEstimator):
         -------
         p : list of n_tasks arrays of shape (n_samples, 2), float32; a single such array if Y was one-dimensional
             Columns in the order of `classes_`.
+
+        Raises
+        ------
+        NotFittedError, ValueError, TypeError
+            As in :meth:`predict_marginals`.
         """
         p = self.predict_marginals(X)
         return self._by_task(np.stack((1 - p, p), axis=2))
@@ -135,6 +150,11 @@ class Predictions(AtomicEstimator):
         Returns
         -------
         log_p : as `predict_proba`, with logarithms.
+
+        Raises
+        ------
+        NotFittedError, ValueError, TypeError
+            As in :meth:`predict_marginals`.
         """
         self._check_is_fitted()
         return self._by_task(self._predictor.log_probabilities(self._rows(X), self.n_threads, self.calibration_))
@@ -154,6 +174,11 @@ class Predictions(AtomicEstimator):
         Returns
         -------
         labels : ndarray of shape (n_samples, n_tasks), or (n_samples,) if Y was one-dimensional
+
+        Raises
+        ------
+        NotFittedError, ValueError, TypeError
+            As in :meth:`predict_marginals`.
         """
         positive = (self.predict_marginals(X) > 0.5).astype(int)
         classes = self._targets.classes
@@ -181,6 +206,11 @@ class Predictions(AtomicEstimator):
         Returns
         -------
         p : ndarray of shape (n_samples, n_tasks), float32
+
+        Raises
+        ------
+        NotFittedError, ValueError, TypeError
+            As in :meth:`predict_marginals`.
         """
         self._check_is_fitted()
         if not self.module_.link.stands_alone:
@@ -216,6 +246,13 @@ class Predictions(AtomicEstimator):
         Returns
         -------
         values : ndarray of shape (n_samples, n_values), float32, in the units of Y
+
+        Raises
+        ------
+        AttributeError
+            If the estimator has no `value_targets`.
+        NotFittedError, ValueError, TypeError
+            As in :meth:`predict_marginals`.
         """
         self._check_is_fitted()
         rows = self._rows(X, as_shown=as_shown)
@@ -255,8 +292,8 @@ class Predictions(AtomicEstimator):
         weights : array-like of shape (n_tasks,) or (n_tasks + n_values,), or dict, default=None
             The exponents α, for instance from :func:`~sklearn_fsmd.ranking.tune_rank_weights`; None means 1 for all.
             The exponents of the probabilities come first, then those of :meth:`predict_values`; without the latter
-            they are 0. A negative value counts as 0. A dict maps names of `task_names_` and `value_names_` to
-            exponents; names that it lacks get 0.
+            they are 0. An expected value below 0 counts as 0; exponents may be negative. A dict maps names of
+            `task_names_` and `value_names_` to exponents; names that it lacks get 0.
         as_shown : bool, default=False
             As in :meth:`predict_marginals`.
 
@@ -267,8 +304,10 @@ class Predictions(AtomicEstimator):
         Raises
         ------
         ValueError
-            If the weights are not one finite number per task (or per task and value), if they are all zero, or if they
-            contain an unknown name.
+            If the weights are not one finite number per task (or per task and value), if they are all zero, if they
+            contain an unknown name, or as in :meth:`predict_marginals`.
+        NotFittedError, TypeError
+            As in :meth:`predict_marginals`.
         """
         self._check_is_fitted()
         exponents = listed(weights, self)
@@ -292,6 +331,13 @@ class Predictions(AtomicEstimator):
         weights : ndarray of shape (n_samples, n_levels, n_tasks + n_values, n_all_experts), float32
             The weights sum to 1 over the experts. In "ple", the experts of each task come first, task by task, and
             then the shared experts; the experts of other tasks have weight 0.
+
+        Raises
+        ------
+        AttributeError
+            If the extractor has no gates.
+        NotFittedError, ValueError, TypeError
+            As in :meth:`predict_marginals`.
         """
         self._check_is_fitted()
         return self._predictor.gate_weights(self._rows(X), self.n_threads)

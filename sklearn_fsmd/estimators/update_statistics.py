@@ -41,8 +41,9 @@ class Statistics(Predictions):
         Y : array-like of shape (n_samples,) or (n_samples, n_columns)
             As in `fit`.
         sample_weight : array-like of shape (n_samples,) or (n_samples, n_columns), default=None
-            As in `partial_fit`, not scaled: a weight of 1 is the mean weight of a row in `fit`. If few rows had a label
-            of a target in `fit`, each of these labels counted more there: see the guide on weights.
+            As in `partial_fit`, not scaled: a weight of 1 is the mean weight of a row in `fit`. There, weights are
+            scaled to a mean of 1 for each target. If one row in ten had a label, each label had the weight 10: pass 10
+            for the same influence.
         y : default=None
             Another name of Y.
 

@@ -47,7 +47,7 @@ class HistoryFeatures(AtomicEstimator, Saving, TakesTables, TransformerMixin, Ba
     ----------
     time : str, default="time"
         The column of times: datetimes, or numbers with `unit`.
-    keys : sequence of str, or of lists of str
+    keys : sequence of str, or of lists of str, required
         The columns whose past is computed, such as "user_id". A list combines several columns, such as
         ``["user_id", "tab"]``. Values are categories: strings, numbers or booleans. A row in which a value is missing
         has no past. The numbers -1 and -2 are treated as missing, since encoders use them for missing and unknown
@@ -57,14 +57,15 @@ class HistoryFeatures(AtomicEstimator, Saving, TakesTables, TransformerMixin, Ba
     delay : str, timedelta or dict, default="1h"
         Minimum age of an event that is used for a row: the time until its labels are final and have reached the
         transformer. If you score a whole day at once, without :meth:`update` in between, set "1D". A dict such as
-        ``{"click": "1h", "conversion": "7D"}`` gives each target its own: the rate of a target is of events that are
-        older than its delay, that of a step given its parent of events older than both. Numbers of events and the
-        seconds since the last one use the shortest delay, lists of last items that of the first target. If the latest
-        events in which the parent of a step has happened have no label of the step, they are too young, and no event
-        from the first of them on counts for the step.
+        ``{"click": "1h", "conversion": "7D"}`` gives each target its own. The rate of a target uses events that are at
+        least as old as its delay. The rate of a step given its parent uses events as old as both delays. Numbers of
+        events and the seconds since the last one use the shortest delay. Lists of last items use the delay of the
+        first target. From the first of the last events whose step is unknown, although its parent has happened, no
+        event counts for the step.
     half_life : str, timedelta or None, or list of these, default=None
         The time after which an event counts half. With None all events count the same. A list gives features for each
-        of its entries. Events more than 2,000 half-lives before the latest one do not count.
+        of its entries. Events more than 2,000 half-lives before the latest one do not count, and rows that are so old
+        are refused.
     log : bool, default=True
         Whether numbers of events and seconds are transformed to log(1 + x), which suits a network better.
     smoothing : float or "auto", default="auto"

@@ -1,9 +1,9 @@
 """Metrics for multi-task ranking, and scorers for cross-validation and grid search.
 
-`Y` has the shape (n, K) or (n,) and holds 0 and 1, or NaN where a label was not observed. `P` has the shape (n, K) or
-(n,) and holds the marginals P(Y_k = 1); the result of ``predict_proba`` is accepted too. Rows with a missing label are
-left out, task by task. No metric depends on the order of the rows. `value_mae`, `value_rmse`, `concordance` and
-`decile_bias` are for targets with values.
+`Y` has the shape (n, K) or (n,) and holds two classes per column, such as 0 and 1, or NaN where a label was not
+observed. `P` has the shape (n, K) or (n,) and holds the marginals P(Y_k = 1); the result of ``predict_proba`` is
+accepted too. Rows with a missing label are left out, task by task. No metric depends on the order of the rows.
+`value_mae`, `value_rmse`, `concordance` and `decile_bias` are for targets with values.
 """
 
 from sklearn_fsmd.metrics._curves import lift_curve, reliability_curve

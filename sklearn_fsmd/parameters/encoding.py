@@ -27,7 +27,7 @@ class EncodingParameters:
         left unchanged.
     numeric_bins : int, default=48
         Number of bins into which each numeric column is also cut. Each bin has an embedding, and missing numbers have
-        a bin for themselves. With 0 there are no bins, and a missing number counts as the mean.
+        a bin of their own. With 0 there are no bins, and a missing number counts as the mean.
     min_frequency : int or "auto", default="auto"
         Categories that occur fewer times than this in fit share the embedding of unknown values. Validation rows are
         counted too. In a column of lists each value is counted. "auto" keeps categories that occur once, except in row

@@ -31,7 +31,8 @@ class OptimizationParameters:
     ----------
     task_weights : array-like of shape (n_tasks,), or (n_tasks + n_values,) with `value_targets`, or None, default=None
         Weights of the tasks in the loss (Eqs. 7 and 11); with None all weights are 1. The binary targets come first, in
-        the order of `task_names_`, then the value targets, in the order of `value_names_`.
+        the order of `task_names_`, then the value targets, in the order of `value_names_`. A task with weight 0 does
+        not count in the mean AUC of early stopping either.
     task_weighting : {"fixed", "uncertainty", "pcgrad", "gradnorm"}, default="fixed"
         How the losses of the tasks are combined. "fixed" adds them. "uncertainty" learns a weight per task together
         with the network. "pcgrad" removes from the gradient of each task the part that conflicts with the gradient of
@@ -40,9 +41,10 @@ class OptimizationParameters:
     chain_loss : {"entire_space", "likelihood", "both"}, default="likelihood"
         The loss of the steps of a chain or tree. "entire_space" is Eq. (11) of the paper: the cross-entropy of the
         marginal probability of each target, over all rows. "likelihood" is the cross-entropy of each step given its
-        parent, over the rows in which the parent has happened. "both" is the mean of the two.
+        parent, over the rows in which the parent has happened. "both" is the mean of the two. If no target follows
+        another one, another value than the default is an error.
     optimizer : {"adamw", "adam", "adagrad", "sgd"} or torch.optim.Optimizer class, default="adamw"
-        The optimizer.
+        The optimizer. Its other options, such as betas, are set by `net_params`.
     embedding_optimizer : {"auto", "dense", "sparse", "rowwise_adagrad"}, default="auto"
         How the embedding tables are updated. A "dense" step updates all rows. A "sparse" step updates only the rows
         that occur in the batch; the other rows neither change nor decay until they occur again. It is meant for columns

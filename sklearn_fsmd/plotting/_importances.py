@@ -99,7 +99,7 @@ class ImportancesDisplay:
         ax : matplotlib Axes, default=None
             Axes to draw on; None creates a figure.
         **options : dict
-            Arguments of :func:`~sklearn_fsmd.inspection.feature_importances`, such as `groups`.
+            Arguments of :func:`~sklearn_fsmd.inspection.feature_importances`, such as `column_groups`.
 
         Returns
         -------
