@@ -12,7 +12,7 @@ DATA ?= funnel
 BIN := $(VENV)/bin
 export OMP_NUM_THREADS ?= 2
 
-.PHONY: demo test test-oldest test-all test-gpu test-ray sanitize wheel fuzz soak quality all-rows calibration averaged choices windows tables slopes patience numbers dropout members learning-rates few-rows enough-rows funnels history watch lists history-speed export-speed serve serving-load options scale scale-processes scale-order scale-elastic scale-tables growing days gpu bench against paper pretraining lint format clean
+.PHONY: demo test test-oldest test-all test-gpu test-ray sanitize wheel fuzz soak quality all-rows calibration averaged choices windows tables slopes patience numbers dropout members learning-rates few-rows enough-rows rare-events funnels history watch lists history-speed export-speed serve serving-load options scale scale-processes scale-order scale-elastic scale-tables growing days gpu bench against paper pretraining lint format clean
 
 $(VENV)/.installed: pyproject.toml CMakeLists.txt sklearn_fsmd/execution/core.c
 	$(PYTHON) -m venv $(VENV)
@@ -147,6 +147,9 @@ few-rows: $(VENV)/.installed  ## how long to train without validation rows, five
 
 enough-rows: $(VENV)/.installed  ## how many rows the defaults need to beat a logistic regression, three seeds (make enough-rows SEEDS=1)
 	$(BIN)/python -m benchmarks.quality.enough_rows $(if $(SEEDS),--seeds $(SEEDS))
+
+rare-events: $(VENV)/.installed  ## how many conversions are enough where events are rare, three seeds (make rare-events SEEDS=1)
+	$(BIN)/python -m benchmarks.quality.rare_events $(if $(SEEDS),--seeds $(SEEDS))
 
 funnels: $(VENV)/.installed  ## losses of a chain, and debiasing, on simulated funnels whose true probabilities are known (make funnels SEEDS=1)
 	$(BIN)/python -m benchmarks.quality.funnels $(if $(SEEDS),--seeds $(SEEDS))

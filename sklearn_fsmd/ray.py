@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
+import numpy as np
 from sklearn.base import clone
 
 from sklearn_fsmd.estimators import MultiTaskClassifier
@@ -136,7 +137,12 @@ def fit_dataset(
     fitted = vars(pickle.loads((folder / MODEL).read_bytes()))  # by pickle, as Ray itself returns results of workers
     parameters = estimator.get_params(deep=False)
     learned = {name: value for name, value in fitted.items() if name not in parameters}
-    return estimator._learn_atomically(lambda copied, _: copied.__dict__.update(learned))
+
+    def take(copied: E, generator: np.random.RandomState | None) -> np.random.RandomState | None:
+        copied.__dict__.update(learned)
+        return None if generator is None else learned["_random"]
+
+    return estimator._learn_atomically(take)
 
 
 def _work(job: dict[str, Any]) -> None:

@@ -13,7 +13,7 @@ import numpy as np
 
 from sklearn_fsmd.compose import apply_steps, fitted_model, split_pipeline
 from sklearn_fsmd.encoding.columns import twice_in
-from sklearn_fsmd.encoding.sources import LeftOut, batches_of, columns_of, located
+from sklearn_fsmd.encoding.sources import LeftOut, batches_of, columns_of, located, open_parquet
 from sklearn_fsmd.encoding.table import as_pandas
 from sklearn_fsmd.estimators import MultiTaskClassifier
 from sklearn_fsmd.metrics import check_count
@@ -278,12 +278,10 @@ def _refuse_missing(file: Any, names: Sequence[str], source: Any, *, where: str 
 
 
 def _open(source: Any) -> Any:
-    from pyarrow.parquet import ParquetFile
-
     if not Path(source).exists():
         one = " A glob has several: call `score_file` once per file." if has_magic(os.fspath(source)) else ""
         raise FileNotFoundError(f"There is no file {source}.{one}")
     try:
-        return ParquetFile(source)
+        return open_parquet(source)
     except Exception as error:
         raise ValueError(f"{source} cannot be read as a Parquet file: {error}.") from error

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
+from sklearn.utils import shuffle
 
 from sklearn_fsmd import FSMDClassifier
 from sklearn_fsmd.datasets import make_funnel
@@ -217,3 +218,17 @@ def test_indexes_that_cannot_be_compared_are_ignored():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         fit(X.set_axis(weeks), Y)
+
+
+@pytest.mark.parametrize("scorer", ["mean_auc", "click_auc", "neg_mean_log_loss", "cvr_auc"])
+@pytest.mark.parametrize("n_targets", [1, 2])
+def test_scorers_accept_rows_that_were_shuffled_alike(scorer, n_targets, frame):
+    """X, Y and weights with the same index, which is a permutation of 0, 1, …; warnings are errors in the tests."""
+    X, Y = frame
+    Y = Y if n_targets == 2 else Y["click"]
+    if scorer == "cvr_auc" and n_targets == 1:
+        scorer = "mean_auc"
+    model, weights = fit(X, Y), pd.Series(1.0 + np.arange(len(X)) % 3)
+    expected = get_scorer(scorer)(model, X, Y, sample_weight=weights)
+    X, Y, weights = shuffle(X, Y, weights, random_state=0)
+    assert get_scorer(scorer)(model, X, Y, sample_weight=weights) == pytest.approx(expected, rel=1e-6)

@@ -284,6 +284,18 @@ def test_sentences_on_quality_and_history():
     )
 
 
+def test_sentences_on_the_rows_of_kuairand():
+    printed = json.loads((ROOT / "docs/stored/kuairand.json").read_text())["printed"]
+    train = re.match(r"[\d,]+", printed)[0]
+    click, conversion = (re.search(rf"{name} .* (\S+)\n", printed)[1] for name in ("click", "conversion"))
+    sentence = f"{float(click):.0%} of the rows have a click and {float(conversion):.0%} a conversion".replace(
+        "%", " %"
+    )
+    assert sentence in text_of("README.md")
+    assert f"25 April to 2 May ({train} rows)" in text_of("README.md")
+    assert f"real data with ids ({train} training rows)" in text_of("docs/coming_from/index.md")
+
+
 def test_sentences_on_the_gain_from_history_and_lists():
     test = "data == 'kuairand' and part == 'test'"
     quoted = pd.read_csv(ROOT / "benchmarks/history/quality.csv").query(test).groupby("contender")[AUCS].mean()

@@ -12,7 +12,7 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, OrdinalEncoder
 
-from sklearn_fsmd import FSMDClassifier
+from sklearn_fsmd import FSMDClassifier, scoring
 from sklearn_fsmd.compose import ask
 from sklearn_fsmd.datasets import make_funnel
 from sklearn_fsmd.scoring import score_file
@@ -409,3 +409,16 @@ def test_a_pipeline_with_only_a_model_needs_no_bias_features(tmp_path):
     model = make_pipeline(FSMDClassifier(**SMALL | {"max_epochs": 1}, bias_features=["position"])).fit(X, Y)
     X.drop(columns="position").to_parquet(tmp_path / "rows.parquet")
     assert score_file(model, tmp_path / "rows.parquet", tmp_path / "scores.parquet") == 60
+
+
+@pytest.mark.parametrize("rows", [5_000, 400_000], ids=["row groups", "one row group"])
+def test_memory_does_not_grow_with_the_file(rows, tmp_path):
+    path, names = tmp_path / "in.parquet", [f"x{i}" for i in range(10)]
+    table = pa.table({name: np.random.default_rng(0).normal(size=400_000) for name in names})
+    pq.write_table(table, path, row_group_size=rows, compression="none", use_dictionary=False)
+    del table
+    before, peak = pa.total_allocated_bytes(), 0
+    with scoring._open(path) as file:
+        for _ in scoring._batches(file, 2_000, names, path):
+            peak = max(peak, pa.total_allocated_bytes() - before)
+    assert peak < path.stat().st_size / 4

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 
 from sklearn_fsmd.encoding import Growth, InputEncoder
-from sklearn_fsmd.encoding.statistics import StatisticsSums, draw_scale
+from sklearn_fsmd.encoding.statistics import draw_scale
 from sklearn_fsmd.encoding.targets import (
     LabelledRows,
     TargetEncoder,
@@ -29,6 +29,7 @@ from sklearn_fsmd.training import Checkpoint, arrays_of, construction, level_row
 from sklearn_fsmd.training.distributed import Processes, together
 from sklearn_fsmd.training.streaming import (
     Dataset,
+    HeldOutSums,
     HoldOut,
     LabelSums,
     StreamFeed,
@@ -203,7 +204,7 @@ class Datasets(Learning):
             processes=processes,
         )
         if held_out_sums is not None:
-            held_out_sums.finish(sums.factors, more=True)
+            held_out_sums.finish(sums.factors)
         return used_generator if from_scratch and user_generator is not None else None
 
     def _learn_encoding(
@@ -254,7 +255,7 @@ class LearnedEncoding(NamedTuple):
     ----------
     encoder, targets, parents : the encodings of rows and targets, and the parent of each target.
     sums : sums of the targets over all training rows.
-    held_out_sums : sums for the statistics, over the validation rows that were set aside; None without any.
+    held_out_sums : those over the validation rows that were set aside; None without any.
     sample : some of the training rows, without statistics of the targets.
     valid : the validation rows, encoded as for a prediction; None without any.
     content : digest of all rows, which a resumed fit compares; empty without a checkpoint.
@@ -264,7 +265,7 @@ class LearnedEncoding(NamedTuple):
     targets: TargetEncoder
     parents: Sequence[int | None]
     sums: LabelSums
-    held_out_sums: StatisticsSums | None
+    held_out_sums: HeldOutSums | None
     sample: LabelledRows
     valid: LabelledRows | None
     content: str

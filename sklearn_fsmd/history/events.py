@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from sklearn_fsmd.encoding.columns import factorize
-from sklearn_fsmd.encoding.sources import Database, ParquetSource
+from sklearn_fsmd.encoding.sources import Database, ParquetSource, open_parquet
 from sklearn_fsmd.encoding.targets import TargetEncoder, events_of, warn_of_contradictions
 from sklearn_fsmd.history.times import NO_EVENT, timestamps
 
@@ -111,12 +111,10 @@ class EventTable(Database):
     @contextmanager
     def result(self, query: str) -> Iterator[Iterator[Any]]:
         """Run a query and yield its rows as Arrow batches, from a file, since they may not fit into memory."""
-        from pyarrow.parquet import ParquetFile
-
         path = Path(self.folder) / "result.parquet"
         quoted = str(path).replace("'", "''")
         self.execute(f"COPY ({query}) TO '{quoted}' (FORMAT parquet)")
-        with ParquetFile(path) as file:
+        with open_parquet(path) as file:
             yield file.iter_batches()
 
     def _fields(self, sql_types: Sequence[str]) -> list[str]:

@@ -222,7 +222,7 @@ def _default_scores(model: Any, Y: Any, sample_weight: Any, conditional: bool) -
             "the model's `value_targets`."
         )
     names, observed, weights = named_observations(model, Y, sample_weight, conditional=conditional)
-    refuse_unobserved(names, weights)
+    refuse_unobserved(zip(names, (weights > 0).sum(axis=0), strict=True))
     return _DefaultScores(names, observed, weights, len(model.task_names_), conditional)
 
 

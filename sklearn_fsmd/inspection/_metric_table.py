@@ -18,6 +18,7 @@ from sklearn_fsmd.metrics import (
     groups_of,
     log_losses,
     outcomes,
+    refuse_unobserved,
     segments_by_name,
     sizes_of,
 )
@@ -108,6 +109,7 @@ def metric_table(
     """
     check_count("n_bootstrap", n_bootstrap)
     by_target = outcomes(model, X, Y, sample_weight, conditional=conditional, as_shown=as_shown)
+    refuse_unobserved((outcome.name, len(outcome.rows)) for outcome in by_target)
     n = len(X)
     group = np.arange(n) if groups is None else _group_numbers(column_named(X, groups, "groups"), n)
     by_target, segments = [_sorted_by_prediction(target) for target in by_target], _segments(by, X)

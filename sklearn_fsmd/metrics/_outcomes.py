@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -62,18 +62,12 @@ def outcomes(
         the rows in which its parent has happened. Its name is then for instance "conversion | click".
     as_shown : whether to predict each row for the position in its `bias_features`.
     targets : names of the targets that will be evaluated, which a warning of young rows may name; None means all.
-
-    Raises
-    ------
-    ValueError
-        If a target has no observed row.
     """
     model = fitted_model(estimator)
     warn_of_orders(X=X, Y=Y, sample_weight=sample_weight)
     P, Y = predictions(estimator, X, conditional=conditional, as_shown=as_shown), as_pandas(Y)
     check_consistent_length(P, Y)
     names, observed, weights = named_observations(model, Y, sample_weight, conditional=conditional, targets=targets)
-    refuse_unobserved(names, weights)
     by_target = []
     for k, name in enumerate(names):
         rows = np.flatnonzero(weights[:, k] > 0)
@@ -149,7 +143,7 @@ def outcomes_of(Y: Any, P: Any, names: Sequence[str] | None = None, sample_weigh
     Raises
     ------
     ValueError
-        If two targets have the same name, or if a target has no observed row.
+        If two targets have the same name.
     """
     labels, p, weights = labels_and_scores(Y, P, sample_weight, are_probabilities=True)
     names = names_of(as_pandas(Y)) if names is None else list(names)
@@ -158,7 +152,6 @@ def outcomes_of(Y: Any, P: Any, names: Sequence[str] | None = None, sample_weigh
     if twice := twice_in(names):
         raise ValueError(f"Two targets are named {twice[0]!r}. Give each a name of its own by `task_names`.")
     weights = np.where(np.isnan(labels), 0.0, weights)
-    refuse_unobserved(names, weights)
     by_target = []
     for k, name in enumerate(names):
         rows = np.flatnonzero(weights[:, k] > 0)
@@ -168,11 +161,11 @@ def outcomes_of(Y: Any, P: Any, names: Sequence[str] | None = None, sample_weigh
 
 def has_lift(observed: np.ndarray) -> bool:
     """Whether the lift is defined: no observation is negative, and some are not 0."""
-    return bool(observed.min() >= 0 and observed.max() > 0)
+    return bool(len(observed) and observed.min() >= 0 and observed.max() > 0)
 
 
-def refuse_unobserved(names: Sequence[str], weights: np.ndarray) -> None:
-    """Raise ValueError if a target has no row whose weight is not 0."""
-    for name, column in zip(names, weights.T, strict=True):
-        if not (column > 0).any():
+def refuse_unobserved(n_rows: Iterable[tuple[str, int]]) -> None:
+    """Raise ValueError if a target has no observed row; `n_rows` has their number for each name."""
+    for name, n in n_rows:
+        if not n:
             raise ValueError(f"The target {name!r} has no observed row in Y with a weight above 0.")

@@ -15,6 +15,7 @@ from sklearn_fsmd.metrics import (
     column_named,
     outcomes,
     outcomes_of,
+    refuse_unobserved,
     reliability_curve,
 )
 from sklearn_fsmd.plotting._axes import LETTER_WIDTH, MARKER_WIDTH, choose_ticks, label_of, legend_below
@@ -178,6 +179,7 @@ class ReliabilityDisplay:
     ) -> ReliabilityDisplay:
         """Compute a curve for each target and segment that has rows."""
         check_count("min_bin_rows", min_bin_rows)
+        refuse_unobserved((outcome.name, len(outcome.rows)) for outcome in results)
         segments = segments_of(by, n, max_segments)
         n_bins = (10 if len(segments) == 1 else 5) if n_bins is None else n_bins
         curves: dict[str, dict[str, pd.DataFrame]] = {}

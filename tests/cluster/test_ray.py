@@ -34,10 +34,16 @@ def test_a_fit_whose_worker_was_killed_gives_a_model_as_good():
 
 def test_a_fitted_estimator_is_fitted_anew_and_trained_further(tmp_path):
     X, Y = make_frame(600)
-    model = FSMDClassifier(**SMALL).fit(X[:300], Y[:300])
+    random = np.random.RandomState(0)
+    model = FSMDClassifier(**SMALL | {"random_state": random}).fit(X[:300], Y[:300])
+    local, states = clone(model), [random.get_state()]
     fit_dataset(model, write(tmp_path / "a.parquet", X, Y), TARGETS, storage_path=tmp_path / "storage")
     assert model.net_.module_ is model.module_
-    local = clone(model).fit_dataset(tmp_path / "a.parquet", TARGETS)
+    states.append(random.get_state())
+    assert not np.array_equal(states[0][1], states[1][1])  # the generator of the user advances, as in a local fit
+    local.fit_dataset(tmp_path / "a.parquet", TARGETS)
+    assert states[1][2] == local.random_state.get_state()[2]
+    np.testing.assert_array_equal(states[1][1], local.random_state.get_state()[1])
     expected = pickle.loads(pickle.dumps(local)).partial_fit(X, Y).predict_marginals(X)  # Ray returns a pickle
     np.testing.assert_allclose(model.partial_fit(X, Y).predict_marginals(X), expected, atol=1e-5)
 

@@ -197,3 +197,19 @@ def test_uses_the_number_of_threads_of_the_model(model, funnel, monkeypatch):
     copied = copy.copy(model).set_params(n_threads=2)
     attributions(copied, funnel[0][:2], target="click")
     assert set(seen) == {2}
+
+
+@pytest.mark.parametrize("holds", ["numbers", "vectors", "lists"])
+def test_tables_without_categories(holds, rng):
+    """Their columns have no codes."""
+    n = 200
+    X = {
+        "numbers": pd.DataFrame(rng.normal(size=(n, 3)), columns=list("xyz")),
+        "vectors": pd.DataFrame({"picture": list(rng.normal(size=(n, 4)))}),
+        "lists": pd.DataFrame({"tags": [list("abc")[: 1 + i % 3] for i in range(n)]}),
+    }[holds]
+    Y = pd.DataFrame({"click": rng.randint(2, size=n), "conversion": 0}).assign(conversion=lambda Y: Y["click"])
+    model = FSMDClassifier(**SMALL | {"numeric_bins": 0}).fit(X, Y)
+    found = attributions(model, X[:5], target="click", scale="probability")
+    check_sums(found, model.predict_marginals(X[:5])[:, 0], found.baseline)
+    assert list(found.frame) == list(X)

@@ -359,3 +359,15 @@ def test_conditional_curves_of_values_use_rows_with_a_click(funnel):
     assert row.n == clicked.sum()
     assert row.observed == pytest.approx(Y["seconds"][clicked].mean())
     assert row.predicted == pytest.approx(model.predict_values(X, conditional=True)[clicked].mean())
+
+
+def test_a_target_without_labels_is_refused_only_if_it_is_shown(rng):
+    """Rows of yesterday: no conversion is known yet."""
+    X = pd.DataFrame(rng.normal(size=(400, 2)), columns=["x", "y"])
+    Y = pd.DataFrame(rng.randint(2, size=(400, 2)), columns=["click", "conversion"])
+    model, unknown = SingleTaskClassifier(**SMALL).fit(X, Y), Y.astype(float).assign(conversion=np.nan)
+    display = ReliabilityDisplay.from_estimator(model, X, unknown, targets="click")
+    assert list(display.curves) == ["click"]
+    with pytest.raises(ValueError, match="The target 'conversion' has no observed row in Y"):
+        ReliabilityDisplay.from_estimator(model, X, unknown)
+    assert list(LiftDisplay.from_estimator(model, X, unknown).curves) == ["click"]

@@ -6,7 +6,7 @@ This folder also contains a database for data that are larger than memory.
 from sklearn_fsmd.encoding.sources import sizes
 from sklearn_fsmd.encoding.sources.database import Database, working_in
 from sklearn_fsmd.encoding.sources.factory import FactorySource
-from sklearn_fsmd.encoding.sources.files import batches_of, is_of
+from sklearn_fsmd.encoding.sources.files import batches_of, is_of, open_parquet
 from sklearn_fsmd.encoding.sources.frames import Block, located
 from sklearn_fsmd.encoding.sources.left_out import LeftOut
 from sklearn_fsmd.encoding.sources.parquet import Check, ParquetSource
@@ -26,6 +26,7 @@ __all__ = [
     "columns_of",
     "is_of",
     "located",
+    "open_parquet",
     "sizes",
     "working_in",
 ]

@@ -19,6 +19,16 @@ BUFFER = 1 << 17
 """Number of bytes of a column that are read at a time."""
 
 
+def open_parquet(where: Any) -> Any:
+    """Open a Parquet file, given by a path or as an open file, to read it block by block.
+
+    By default pyarrow keeps what it has read in memory until the file is closed, or reads whole row groups at once.
+    """
+    from pyarrow.parquet import ParquetFile
+
+    return ParquetFile(where, buffer_size=BUFFER, pre_buffer=False)
+
+
 class File(NamedTuple):
     """One Parquet file.
 
@@ -43,11 +53,8 @@ class File(NamedTuple):
         ValueError
             If it is not a complete Parquet file.
         """
-        from pyarrow.parquet import ParquetFile
-
         with self.readable():
-            where = self.path if self.system is None else self.system.open(self.path, "rb")
-            return ParquetFile(where, buffer_size=BUFFER, pre_buffer=False)
+            return open_parquet(self.path if self.system is None else self.system.open(self.path, "rb"))
 
     @property
     def place(self) -> str:

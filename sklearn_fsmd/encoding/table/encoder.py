@@ -207,7 +207,7 @@ class FeatureEncoder:
         """Assign rows of the embedding table to each column."""
         coded = (*self.categories.values(), *(self.numeric.values() if self.numeric_bins else ()))
         self.cardinalities = [column.n_rows for column in coded]
-        self.offsets = np.cumsum([0, *self.cardinalities[:-1]])
+        self.offsets = np.cumsum([0, *self.cardinalities])[:-1]
         self.list_cardinalities = [column.n_rows for column in self.lists.values()]
         names = [column.name for column in coded]
         self.list_partners = [names.index(column.shares) if column.shares else None for column in self.lists.values()]

@@ -164,14 +164,15 @@ class Processes:
         """Wait for a collective call."""
         self.signs.n_calls += 1
         self.n_checks = 0
-        while True:
-            try:
+        while not work.is_completed():
+            with suppress(RuntimeError):  # the time is over; or the connection is broken, and the work completed
                 work.wait(POLL_INTERVAL)
-                return
-            except RuntimeError as error:
-                if work.is_completed():
-                    raise self._lost(what) from error
-            self._check_others(what)
+            if not work.is_completed():
+                self._check_others(what)
+        try:
+            work.wait()
+        except RuntimeError as error:
+            raise self._lost(what) from error
 
     def _check_others(self, what: str) -> None:
         """Check the signs of life of the others, while waiting.

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+import pandas as pd
 
 from sklearn_fsmd.encoding import Growth, InputEncoder
 from sklearn_fsmd.encoding.columns import CategoryColumn
@@ -141,6 +142,11 @@ def validation_blocks(estimator: Any, dataset: Dataset) -> list[Block]:
 
 
 def _some(block: Block, which: np.ndarray) -> list[Block]:
+    """Some rows of a block, without the categories that only its other rows have."""
     if not which.any():
         return []
-    return [block._replace(frame=block.frame[which], positions=block.positions[which])]
+    frame = block.frame[which]
+    for name, dtype in frame.dtypes.items():
+        if isinstance(dtype, pd.CategoricalDtype):
+            frame[name] = frame[name].cat.remove_unused_categories()
+    return [block._replace(frame=frame, positions=block.positions[which])]

@@ -110,6 +110,17 @@ class LabelSums:
             self.value_weights = self.value_weights + counts.sum(axis=0, dtype=np.float64)
             self.largest = np.maximum(self.largest, np.where(counts > 0, values, -np.inf).max(axis=0, initial=-np.inf))
 
+    def young_steps(self) -> list[int]:
+        """The steps whose only labels are 0s that follow from their parents, as the function of this name finds them."""
+        young: list[int] = []
+        for k, parent in enumerate(self.parents):
+            if parent is None or self.steps is None:
+                continue
+            n_labels = self.steps.tried[k] + self.steps.parent_unknown[k].sum()
+            if not n_labels and (parent in young or self.positive[parent] > 0):
+                young.append(k)
+        return young
+
     def rates(self) -> np.ndarray:
         """How often each step happened where the one before it did, ``(K,)``."""
         return np.asarray(self.steps.rates(self.parents))

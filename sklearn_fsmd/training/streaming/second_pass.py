@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -14,6 +15,22 @@ from sklearn_fsmd.training.streaming.dataset import Dataset
 from sklearn_fsmd.training.streaming.labels import LabelSums
 
 
+class HeldOutSums(NamedTuple):
+    """Sums over the held-out rows, which the statistics get after training."""
+
+    statistics: StatisticsSums
+    labels: LabelSums
+
+    def finish(self, factors: np.ndarray) -> None:
+        """Add them to the statistics, without steps whose labels are not final, as `fit` does.
+
+        `factors` are those of the weights of the training rows.
+        """
+        is_final = np.ones(len(factors))
+        is_final[self.labels.young_steps()] = 0
+        self.statistics.finish(factors * is_final, more=True)
+
+
 def scan(
     dataset: Dataset,
     encoder: InputEncoder,
@@ -21,7 +38,7 @@ def scan(
     parents: Sequence[int | None],
     *,
     more: bool,
-) -> tuple[LabelSums, StatisticsSums | None]:
+) -> tuple[LabelSums, HeldOutSums | None]:
     """Sum up labels and weights of the training rows, and set the statistics of the encoder, if it has any.
 
     `more` means that the statistics are added to the former ones.
@@ -29,7 +46,7 @@ def scan(
     Returns
     -------
     sums : of the targets.
-    held : sums for the statistics of the held-out rows, which are to be added after training; None if there are none.
+    held : sums for the statistics of the held-out rows; None if there are none.
     """
     firsts = dataset.source.first_rows()
     of_groups = None if firsts is None else GroupRates(firsts)
@@ -39,7 +56,8 @@ def scan(
         columns = encoder.names_of_codes(encoder.statistics.keys)
         is_weighted = dataset.weights is not None
         statistics = StatisticsSums(encoder.statistics, encoder.main, tallies=is_weighted and not more)
-        held = StatisticsSums(encoder.statistics, encoder.main, tallies=False) if dataset.held.fraction else None
+        if dataset.held.fraction:
+            held = HeldOutSums(StatisticsSums(encoder.statistics, encoder.main, tallies=False), LabelSums(parents))
 
     def read(block: Block, rows: np.ndarray, of_rows: StatisticsSums | None) -> tuple[Targets, dict[int, int]]:
         frame = block.frame[rows]
@@ -52,7 +70,7 @@ def scan(
     for block in dataset.blocks(list(columns.values())):
         held_out = dataset.held.held_out(block.positions)
         if held is not None and held_out.any():
-            read(block, held_out, held)
+            held.labels.add(read(block, held_out, held.statistics)[0])
         training = ~held_out
         if not training.any():
             continue

@@ -5,6 +5,7 @@ import time
 import pytest
 from torch import distributed
 
+from sklearn_fsmd.training.distributed import LostProcessError, Processes
 from sklearn_fsmd.training.distributed import signs_of_life as signs
 from sklearn_fsmd.training.distributed.signs_of_life import Signs, named
 
@@ -72,3 +73,31 @@ def test_the_first_failure_is_reported(pair):
     one.report_failure("ValueError: something that followed from it")
     assert one.failure() == "Rank 1 has failed: OSError: the disk is full"
     assert named([0, 3, 4]) == "Ranks 0, 3, 4"
+
+
+class Message:
+    """A call of torch that times out, and that arrives, or fails, before it is asked whether it has arrived."""
+
+    def __init__(self, fails):
+        self.fails, self.n_waits = fails, 0
+
+    def is_completed(self):
+        return self.n_waits > 0
+
+    def wait(self, timeout=None):
+        self.n_waits += 1
+        if self.n_waits == 1 or self.fails:
+            raise RuntimeError("Operation timed out!")
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_message_that_arrives_late_does_not_end_the_fit(pair, fails, monkeypatch):
+    one, other = pair
+    other.start()
+    processes = object.__new__(Processes)
+    processes.rank, processes.signs = 0, one
+    monkeypatch.setattr("sklearn_fsmd.training.distributed.processes.SILENCE", 0.1)
+    if not fails:
+        return processes._finish(Message(fails), "the sum of the gradients")
+    with pytest.raises(LostProcessError, match="at the sum of the gradients"):
+        processes._finish(Message(fails), "the sum of the gradients")

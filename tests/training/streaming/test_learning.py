@@ -1,5 +1,7 @@
 """The first pass over files learns the same encoding, block by block, as a fit on a table in memory."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,7 +11,7 @@ from sklearn_fsmd.datasets import make_funnel
 from sklearn_fsmd.encoding import InputEncoder
 from sklearn_fsmd.encoding.columns import CategoryColumn
 from sklearn_fsmd.encoding.sources import sizes
-from sklearn_fsmd.training.streaming import Dataset, counting, first_pass
+from sklearn_fsmd.training.streaming import Dataset, HoldOut, counting, first_pass
 from sklearn_fsmd.training.streaming.counting import Counter, CountsOnDisk
 from sklearn_fsmd.training.streaming.first_pass import vocabularies_of
 from sklearn_fsmd.training.streaming.numbers import SampledNumbers
@@ -139,3 +141,16 @@ def test_classes_are_learned_from_all_rows(tmp_path):
     words = Y.assign(click=np.where(Y["click"] == 1, "yes", "no"))
     write(tmp_path / "b.parquet", X, words)
     assert list(model.fit_dataset(tmp_path / "b.parquet", TARGETS).classes_[0]) == ["no", "yes"]
+
+
+def test_sampled_blocks_keep_only_the_categories_of_their_rows(tmp_path, monkeypatch):
+    """Otherwise memory would grow with the number of rows, for columns of dictionaries."""
+    monkeypatch.setattr(sizes, "SAMPLE_ROWS", 50)
+    user = pd.Series([f"user {i}" for i in range(2000)], dtype="category")
+    X, Y = pd.DataFrame({"user": user}), pd.DataFrame({"click": np.arange(2000) % 2})
+    dataset = Dataset.from_source(write(tmp_path / "a.parquet", X, Y, rows=200), None, ["click"], None)
+    dataset = replace(dataset, held=HoldOut(2000, 0, 0.1))
+    scanned = first_pass(FSMDClassifier(), dataset, 0)
+    blocks = [*scanned.sample, *scanned.valid]
+    assert {block.frame["user"].dtype.name for block in blocks} == {"category"}
+    assert sum(len(block.frame["user"].cat.categories) for block in blocks) == sum(len(b.frame) for b in blocks) > 100

@@ -1,6 +1,7 @@
 """Target statistics of streamed rows: sums over all rows, and rates of the rows before each row."""
 
 import shutil
+import warnings
 
 import numpy as np
 import pandas as pd
@@ -12,7 +13,8 @@ from sklearn_fsmd.encoding.statistics import RunningStatistics, StatisticsSums, 
 from sklearn_fsmd.encoding.statistics import streamed as streamed_statistics
 from sklearn_fsmd.encoding.table import Encoded, FeatureEncoder
 from sklearn_fsmd.encoding.targets import Targets
-from tests.training.streaming.conftest import PARAMS, write
+from tests.conftest import make_frame
+from tests.training.streaming.conftest import PARAMS, TARGETS, write
 
 KEYS = [(0,), (0, 1)]
 
@@ -128,3 +130,22 @@ def test_statistics_include_the_validation_rows_after_training(more, tmp_path):
     other = shutil.copy(path, tmp_path / "other.parquet")
     given = FSMDClassifier(**params).fit_dataset(path, ["click", "conversion"], validation=other, columns=list(X))
     assert given._encoder.statistics.sums[0][:, -1].sum() == 3000
+
+
+def test_held_out_rows_whose_labels_are_not_final_do_not_lower_the_rates(tmp_path):
+    """The sums are those of a fit on a table in memory, which leaves the step out."""
+    X, Y = make_frame(3000)
+    too_young = (np.arange(3000) >= 2400) & (Y["click"] == 1).to_numpy()
+    Y = Y.astype(float).assign(conversion=Y["conversion"].mask(too_young))
+    params = PARAMS | {"statistics_features": ["user"], "validation": "last"}
+    params |= {"early_stopping": True, "validation_fraction": 0.2}
+    path = write(tmp_path / "log.parquet", X, Y, rows=500)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # that validation rows have no known conversion
+        in_table = FSMDClassifier(**params).fit(X, Y)._encoder.statistics
+        streamed = FSMDClassifier(**params).fit_dataset(path, TARGETS)._encoder.statistics
+    assert in_table.events == streamed.events
+    sums, expected = (statistics.sums[0].sum(axis=0) for statistics in (streamed, in_table))
+    np.testing.assert_allclose(sums, expected, rtol=1e-3)
+    assert expected[-1] == 3000
+    assert expected[len(in_table.events) + in_table.events.index((1, None))] < 2500
