@@ -137,12 +137,12 @@ class ParquetSource:
         except ValueError:
             mismatches[str({name: kind for name, kind in types.items() if columns is None or name in columns})] += 1
             raise
-        if self.footers and types == self.footers[-1].types:
-            types = self.footers[-1].types  # so that they are once in memory, and not for each of many files
         groups = [metadata.row_group(g) for g in range(metadata.num_row_groups)]
         n_rows = [group.num_rows for group in groups]
         largest = max((group.total_byte_size for group in groups), default=0)
-        self.footers.append(Footer(file, stamp, n_rows, self.n_rows, largest, categories, types))
+        last = self.footers[-1].types if self.footers else {}
+        kept = last if types == last else types  # so that the types of many files are in memory once
+        self.footers.append(Footer(file, stamp, n_rows, self.n_rows, largest, categories, kept))
         self.n_rows += sum(n_rows)
 
     def leave_out(

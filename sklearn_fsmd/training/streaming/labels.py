@@ -111,7 +111,7 @@ class LabelSums:
             self.largest = np.maximum(self.largest, np.where(counts > 0, values, -np.inf).max(axis=0, initial=-np.inf))
 
     def young_steps(self) -> list[int]:
-        """The steps whose only labels are 0s that follow from their parents, as the function of this name finds them."""
+        """The steps whose only labels are 0s that follow from their parents, as the function of this name does."""
         young: list[int] = []
         for k, parent in enumerate(self.parents):
             if parent is None or self.steps is None:
