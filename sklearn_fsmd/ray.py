@@ -139,7 +139,7 @@ def fit_dataset(
     learned = {name: value for name, value in fitted.items() if name not in parameters}
 
     def take(copied: E, generator: np.random.RandomState | None) -> np.random.RandomState | None:
-        copied.__dict__.update(learned)
+        copied.__dict__.update(learned)  # after a restart `_random` continues that of the checkpoint
         return None if generator is None else learned["_random"]
 
     return estimator._learn_atomically(take)

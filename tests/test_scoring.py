@@ -415,7 +415,8 @@ def test_a_pipeline_with_only_a_model_needs_no_bias_features(tmp_path):
 def test_memory_does_not_grow_with_the_file(rows, tmp_path):
     path, names = tmp_path / "in.parquet", [f"x{i}" for i in range(10)]
     table = pa.table({name: np.random.default_rng(0).normal(size=400_000) for name in names})
-    pq.write_table(table, path, row_group_size=rows, compression="none", use_dictionary=False)
+    options = {"data_page_size": 1 << 16, "compression": "none", "use_dictionary": False}
+    pq.write_table(table, path, row_group_size=rows, **options)
     del table
     before, peak = pa.total_allocated_bytes(), 0
     with scoring._open(path) as file:

@@ -81,11 +81,11 @@ def main():
     store = Store("rare_events", Path(__file__).parent)
     for n in options.sizes:
         for seed in range(options.seeds):
-            for name, predict in CONTENDERS.items():
-                key = {"rows": n, "seed": seed, "model": name}
-                if store.has(key) or (name == "logistic regression" and n > LARGEST_OF_REGRESSION):
-                    continue
-                X, Y, new = parts(n, seed)
+            names = [name for name in CONTENDERS if name != "logistic regression" or n <= LARGEST_OF_REGRESSION]
+            missing = [name for name in names if not store.has({"rows": n, "seed": seed, "model": name})]
+            X, Y, new = parts(n, seed) if missing else (None,) * 3
+            for name in missing:
+                key, predict = {"rows": n, "seed": seed, "model": name}, CONTENDERS[name]
                 counts = {"clicks": int(Y["click"].sum()), "conversions": int(Y["conversion"].sum())}
                 store.add([{**key, **counts, **evaluate(new, *predict(X, Y, new.data, seed))}])
                 print(

@@ -24,9 +24,9 @@ QUALITY = "benchmarks/quality/results.csv"
 PAGES: dict[str, tuple[str, str, list[Stored]]] = {
     "quality": (
         "Quality",
-        "Predictions compared with LightGBM, CatBoost and two libraries of networks; `README.md` describes the "
-        f"comparison. {PCVR} Seconds are the time of a fit with early stopping; they are missing if other work ran on "
-        "the machine. Results of different commits may come from different machines.",
+        "Predictions compared with LightGBM, CatBoost and two libraries of networks; the README of the repository "
+        f"describes the comparison. {PCVR} Seconds are the time of a fit with early stopping; they are missing if "
+        "other work ran on the machine. Results of different commits may come from different machines.",
         [
             Stored(QUALITY, "make quality", ["contender"], AUCS | {"seconds": "seconds"},
                    "data == 'kuairand' and part == 'test'", "KuaiRand-Pure",
@@ -87,6 +87,13 @@ PAGES: dict[str, tuple[str, str, list[Stored]]] = {
                     "second_log_loss": "log loss 2"}, "", "How many rows the defaults need",
                    "The defaults and a logistic regression for each target, tested on rows that had no part in the "
                    "fits; means over the seeds. The learning rates for few rows were chosen on such rows too."),
+            Stored("benchmarks/quality/rare_events.csv", "make rare-events", ["rows", "model"],
+                   {"clicks": "clicks", "conversions": "conversions", "click_true_auc": "AUC click",
+                    "conversion_true_auc": "AUC conversion", "after_true_auc": "AUC pCVR", "click_ratio": "click ratio",
+                    "conversion_ratio": "conversion ratio"}, "", "How many conversions are enough",
+                   "Simulated funnels with 2 clicks in 100 impressions and 5 conversions in 100 clicks. AUC by the "
+                   "true probabilities of 400,000 new rows. Ratio: mean prediction / observed rate. Means over the "
+                   "seeds."),
             Stored("benchmarks/quality/tables.csv", "make tables", ["variant"], AUCS | {"seconds": "seconds"}, "",
                    "Dense and sparse updates of embedding tables", "On the validation days of KuaiRand."),
             Stored("benchmarks/quality/all_rows.csv", "make all-rows", ["contender", "rows"],

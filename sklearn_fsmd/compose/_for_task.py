@@ -30,9 +30,9 @@ class ForTask(Documented, TransformerMixin, BaseEstimator):
     transformer : transformer
         `fit` fits a copy of it.
     task : int, str or None, default=None
-        The index or the name of the target that the transformer gets, for instance a target encoder. With None it gets
-        no y. If y has no names, they are the default names of the models: "y" for one target, "click" and "conversion"
-        for two, and "task0", "task1", … for more.
+        The index or the name of the target that the transformer, for instance a target encoder, gets as y. With None it
+        gets no y. If y has no names, they are the default names of the models: "y" for one target, "click" and
+        "conversion" for two, and "task0", "task1", … for more.
 
     Attributes
     ----------

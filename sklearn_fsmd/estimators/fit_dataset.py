@@ -255,7 +255,8 @@ class LearnedEncoding(NamedTuple):
     ----------
     encoder, targets, parents : the encodings of rows and targets, and the parent of each target.
     sums : sums of the targets over all training rows.
-    held_out_sums : those over the validation rows that were set aside; None without any.
+    held_out_sums : what the statistics get after training, sums over the validation rows that were set aside; None
+        without any.
     sample : some of the training rows, without statistics of the targets.
     valid : the validation rows, encoded as for a prediction; None without any.
     content : digest of all rows, which a resumed fit compares; empty without a checkpoint.

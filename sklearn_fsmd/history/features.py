@@ -47,11 +47,11 @@ class HistoryFeatures(AtomicEstimator, Saving, TakesTables, TransformerMixin, Ba
     ----------
     time : str, default="time"
         The column of times: datetimes, or numbers with `unit`.
-    keys : sequence of str, or of lists of str, required
-        The columns whose past is computed, such as "user_id". A list combines several columns, such as
-        ``["user_id", "tab"]``. Values are categories: strings, numbers or booleans. A row in which a value is missing
-        has no past. The numbers -1 and -2 are treated as missing, since encoders use them for missing and unknown
-        values.
+    keys : sequence of str, or of lists of str, default=()
+        The columns whose past is computed, such as "user_id"; at least one is needed. A list combines several columns,
+        such as ``["user_id", "tab"]``. Values are categories: strings, numbers or booleans. A row in which a value is
+        missing has no past. The numbers -1 and -2 are treated as missing, since encoders use them for missing and
+        unknown values.
     unit : {"D", "h", "m", "s", "ms", "us", "ns"} or None, default=None
         The unit of times that are numbers, counted since 1970.
     delay : str, timedelta or dict, default="1h"
@@ -60,8 +60,8 @@ class HistoryFeatures(AtomicEstimator, Saving, TakesTables, TransformerMixin, Ba
         ``{"click": "1h", "conversion": "7D"}`` gives each target its own. The rate of a target uses events that are at
         least as old as its delay. The rate of a step given its parent uses events as old as both delays. Numbers of
         events and the seconds since the last one use the shortest delay. Lists of last items use the delay of the
-        first target. From the first of the last events whose step is unknown, although its parent has happened, no
-        event counts for the step.
+        first target. If the latest events in which its parent has happened have no label of a step, only events up to
+        the last one with a label count for this step.
     half_life : str, timedelta or None, or list of these, default=None
         The time after which an event counts half. With None all events count the same. A list gives features for each
         of its entries. Events more than 2,000 half-lives before the latest one do not count, and rows that are so old

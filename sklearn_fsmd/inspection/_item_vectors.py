@@ -67,7 +67,7 @@ def item_vectors(model: Any, column: str | int) -> pd.DataFrame:
         field = list(main.categories).index(position)
     elif position in main.lists:
         vocabulary = main.lists[position].own
-        field = len(main.offsets) + list(main.lists).index(position)
+        field = len(main.cardinalities) + list(main.lists).index(position)
     else:
         kind = "vectors" if position in main.vectors else "numbers"
         raise ValueError(f"Column {column!r} holds {kind}: it has no embedding per value. Name a category or a list.")
@@ -80,10 +80,10 @@ def item_vectors(model: Any, column: str | int) -> pd.DataFrame:
 @torch.no_grad()
 def _vectors(embedding: Embedding, main: FeatureEncoder, field: int, n: int) -> np.ndarray:
     """The embedding of each of the `n` known values of a field, ``(n, S · D)``."""
-    device, n_codes, blocks = embedding.table.weight.device, len(main.offsets), []
+    device, n_codes, blocks = embedding.table.weight.device, len(main.cardinalities), []
     for start in range(0, n, BLOCK):
         values = 1 + torch.arange(start, min(start + BLOCK, n))  # 0 is the code of unknown values
-        codes = torch.from_numpy(np.asarray(main.offsets, dtype=np.int64)).repeat(len(values), 1)
+        codes = torch.from_numpy(np.asarray(main.offsets[:n_codes], dtype=np.int64)).repeat(len(values), 1)
         lists = None
         if field < n_codes:
             codes[:, field] += values

@@ -88,7 +88,7 @@ class Path:
 def row_of_missing_values(encoder: InputEncoder) -> Encoded:
     """Encode a row with missing values only: unknown categories, missing numbers and vectors, empty lists."""
     main = encoder.main
-    # The code of missing and unknown values. Files of earlier versions have an offset too many if there are no codes.
+    # The code of missing and unknown values. Files of earlier commits have an offset too many if there are no codes.
     codes = np.asarray(main.offsets[: len(main.cardinalities)], dtype=np.int64)[None]
     fillings = [column.filling for column in main.numeric.values()]
     numbers = np.array([[*fillings, *[0.0] * sum(main.vector_widths)]], dtype=np.float32)

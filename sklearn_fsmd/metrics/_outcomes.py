@@ -164,8 +164,8 @@ def has_lift(observed: np.ndarray) -> bool:
     return bool(len(observed) and observed.min() >= 0 and observed.max() > 0)
 
 
-def refuse_unobserved(n_rows: Iterable[tuple[str, int]]) -> None:
-    """Raise ValueError if a target has no observed row; `n_rows` has their number for each name."""
-    for name, n in n_rows:
+def refuse_unobserved(sizes: Iterable[tuple[str, int]]) -> None:
+    """Raise ValueError if a target has no observed row; `sizes` are pairs of a name and its number of these rows."""
+    for name, n in sizes:
         if not n:
             raise ValueError(f"The target {name!r} has no observed row in Y with a weight above 0.")

@@ -42,7 +42,7 @@ class OptimizationParameters:
         The loss of the steps of a chain or tree. "entire_space" is Eq. (11) of the paper: the cross-entropy of the
         marginal probability of each target, over all rows. "likelihood" is the cross-entropy of each step given its
         parent, over the rows in which the parent has happened. "both" is the mean of the two. If no target follows
-        another one, another value than the default is an error.
+        another one, any other value than the default is an error.
     optimizer : {"adamw", "adam", "adagrad", "sgd"} or torch.optim.Optimizer class, default="adamw"
         The optimizer. Its other options, such as betas, are set by `net_params`.
     embedding_optimizer : {"auto", "dense", "sparse", "rowwise_adagrad"}, default="auto"
@@ -131,7 +131,8 @@ class TrainingParameters(OptimizationParameters):
         The metric of early stopping: "mean_auc", the mean AUC of the tasks; "loss"; "<task>_auc", with the name of a
         task; "<task>_given_<step>_auc", such as "conversion_given_click_auc", on the rows in which the step before has
         happened; or "<value>_loss", with the name of a value target. "auto" is "mean_auc". It is "loss" with
-        `bias_features`, or if no task has validation labels of both classes.
+        `bias_features`; if a task is rare, with fewer than 100 labels of one class among 1,000 or more validation rows;
+        or if no task has validation labels of both classes.
     patience : int, default=2
         Number of epochs without a better validation score after which training stops.
     tol : float, default=1e-4

@@ -116,7 +116,8 @@ class ReliabilityDisplay:
         Raises
         ------
         ValueError
-            If `by` names no column of X, `targets` names no target, or a number is less than 1.
+            If `by` names no column of X, `targets` names no target, a target that is drawn has no observed row, or a
+            number is less than 1.
         """
         names = [targets] if isinstance(targets, str) else targets
         results = outcomes(estimator, X, Y, sample_weight, conditional=conditional, as_shown=as_shown, targets=names)

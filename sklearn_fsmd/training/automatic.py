@@ -1,4 +1,4 @@
-"""Values of parameters that are "auto", by the number of rows; docs/design.md has how they were chosen."""
+"""Values of parameters that are "auto", by the number of rows; docs/defaults.md has how they were chosen."""
 
 from __future__ import annotations
 

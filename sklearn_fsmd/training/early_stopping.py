@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import torch
 from skorch.callbacks import Callback
 from torch import Tensor
 
@@ -15,6 +16,11 @@ from sklearn_fsmd.training.batches import TensorData
 
 CHECKS_PER_EPOCH = 2
 """Validation checks per epoch: if ids are memorised, a model can be past its best before the first epoch ends."""
+
+
+FEW_LABELS, MANY_ROWS = 100, 1000
+"""A target with fewer labels of one of its classes among at least so many validation rows is rare: its AUC on them
+depends mostly on chance, and the loss is the more reliable score."""
 
 
 class EarlyStopping(Callback):
@@ -32,9 +38,9 @@ class EarlyStopping(Callback):
     patience : stop after this many epochs without a better score.
     tol : for `patience` a score counts as better if it is higher by this much; the best weights are kept anyway.
     metric : "mean_auc", "loss", "<task>_auc", "<task>_given_<parent>_auc" or "<value>_loss"; "auto" is the mean AUC, or
-        the loss if there is a bias tower, or if no task has validation labels of both classes. A task that has a best
-        check of its own is evaluated by its AUC; by its loss, also with "mean_auc", if its validation labels have one
-        class.
+        the loss if there is a bias tower, if a task is rare, or if no task has validation labels of both classes. A
+        task that has a best check of its own is evaluated by its AUC, or, if it is rare, by its loss; by its loss, also
+        with "mean_auc", if its validation labels have one class.
     task_names : the names of the binary targets.
     value_names : the names of the value targets, which have a loss and no AUC.
     steps : the position and the name of each task that has a parent; see :func:`steps_of`.
@@ -78,6 +84,7 @@ class EarlyStopping(Callback):
         n = len(self.task_names) + len(self.value_names)
         self.has_labels = [True] * n if weights is None else (weights > 0).any(dim=0).tolist()
         self.is_evaluated = [any(self.has_labels[k] for k in group) for group in self.groups]
+        self.is_rare = [False] * n if dataset_valid is None else rare_targets(dataset_valid)
         v = self.watched_value
         if v is not None and not (self.has_labels[v] and net.criterion_.task_weights[v] > 0):
             raise ValueError(
@@ -113,9 +120,9 @@ class EarlyStopping(Callback):
             if not self.is_evaluated[g]:
                 continue
             is_value = group[0] >= len(self.task_names)  # of a separate group; it has no AUC
-            score = self._score(
-                losses[group], auc[group], step_auc, counts[group], bool(net.bias_reference), is_value, falls_back
-            )
+            # A bias tower has to learn its level, on which AUC does not depend.
+            prefers_loss = bool(net.bias_reference) or any(self.is_rare[k] and counts[k] for k in group)
+            score = self._score(losses[group], auc[group], step_auc, counts[group], prefers_loss, is_value, falls_back)
             if score > self.best_scores[g]:
                 self.best_scores[g] = score
                 self.improved = is_better = True
@@ -165,20 +172,21 @@ class EarlyStopping(Callback):
         auc: np.ndarray,
         step_auc: np.ndarray,
         counts: np.ndarray,
-        has_bias_tower: bool,
+        prefers_loss: bool,
         is_value: bool,
         falls_back: bool,
     ) -> float:
         """The score of some tasks, the larger the better: the AUC of `metric`, or minus the loss.
 
-        It is the loss if `metric` is the loss, or if there is no AUC and `falls_back` is set.
+        It is the loss if `metric` is the loss, if it is "auto" and `prefers_loss` is set, or if there is no AUC and
+        `falls_back` is set.
         """
         if not counts.any():
             return 0.0
         mean = _mean(auc[counts])
-        by_loss = (self.metric == "auto" and has_bias_tower) or (falls_back and math.isnan(mean))
+        by_loss = (self.metric == "auto" and prefers_loss) or (falls_back and math.isnan(mean))
         if self.metric == "loss" or by_loss or is_value:
-            return -float(losses.sum())  # a bias tower has to learn its level, on which AUC does not depend
+            return -float(losses.sum())
         if self.watched_value is not None:
             return -float(losses[self.watched_value])
         watched = self.metric.removesuffix("_auc")
@@ -230,6 +238,15 @@ class EarlyStopping(Callback):
             net.module_.load_state_dict(self.best_weights)
             net.average_.reset_to_module()
         self.best_weights, self.valid = {}, None  # a fitted estimator keeps its callbacks, but must not keep data
+
+
+def rare_targets(valid: TensorData) -> list[bool]:
+    """Whether each target is rare in the validation rows, see `FEW_LABELS`; not if it has a single class, or values."""
+    labels = valid.labels[:, : valid.labels.shape[1] - valid.n_values]
+    weights = torch.ones_like(labels) if valid.weights is None else valid.weights[:, : labels.shape[1]]
+    of_rarer_class = torch.stack([((weights > 0) & (labels == label)).sum(dim=0) for label in (0, 1)]).amin(dim=0)
+    is_rare = (of_rarer_class > 0) & (of_rarer_class < FEW_LABELS) & (len(labels) >= MANY_ROWS)
+    return [*is_rare.tolist(), *[False] * valid.n_values]
 
 
 def steps_of(task_names: Sequence[str], parents: Sequence[int | None]) -> dict[int, str]:

@@ -101,3 +101,9 @@ def test_other_estimators_are_refused():
     X, _ = frame_of_lists()
     with pytest.raises(TypeError, match="Got DenoisingEmbedder"):
         item_vectors(DenoisingEmbedder(n_epochs=1).fit(X[["city"]]), "city")
+
+
+def test_a_table_of_lists_alone():
+    X, Y = frame_of_lists()
+    model = FSMDClassifier(**SMALL, max_epochs=1).fit(X[["tags"]], Y)
+    assert sorted(item_vectors(model, "tags").index) == ["x", "y", "z"]

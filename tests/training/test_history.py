@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 from sklearn.metrics import roc_auc_score
 from skorch.callbacks import Callback, Checkpoint, EpochScoring, MlflowLogger, PrintLog, TensorBoard
 from skorch.callbacks import EarlyStopping as SkorchEarlyStopping
@@ -14,6 +15,8 @@ from sklearn_fsmd import (
     WideDeepClassifier,
 )
 from sklearn_fsmd.metrics import cvr_auc, get_scorer, mean_auc
+from sklearn_fsmd.training import TensorData
+from sklearn_fsmd.training.early_stopping import rare_targets
 from tests.conftest import SMALL, make_frame, supported
 
 
@@ -204,9 +207,42 @@ def test_the_weights_with_the_best_validation_metric_are_kept(metric, sign, name
     assert np.isnan(kept[2][0])
 
 
-def _encoded(model, data):
-    from sklearn_fsmd.training import TensorData
+@pytest.mark.parametrize("cls", [FSMDClassifier, SingleTaskClassifier])
+def test_the_loss_is_watched_if_a_target_is_rare(cls, data):
+    """The AUC of few conversions would choose the weights by chance."""
+    X, Y = data[:2]
+    X_val, Y_val = make_frame(1200, seed=1)
+    happened = np.flatnonzero(Y_val["conversion"])
+    assert len(happened) >= 100
 
+    def watched(n_conversions):
+        kept = Y_val["conversion"] & ~Y_val.index.isin(happened[n_conversions:])
+        valid = {"X_val": X_val, "Y_val": Y_val.assign(conversion=kept.astype(int))}
+        options = supported(cls, SMALL) | {"max_epochs": 6, "patience": 6, "lr": 0.05, "random_state": 0}
+        models = [
+            cls(**options, validation_metric=metric).fit(X, Y, **valid) for metric in ("auto", "loss", "mean_auc")
+        ]
+        auto, *others = (model.predict_marginals(X_val)[:, 1] for model in models)
+        assert not np.array_equal(*others)
+        return [name for name, p in zip(("loss", "auc"), others, strict=True) if np.array_equal(p, auto)]
+
+    assert watched(99) == ["loss"]
+    assert watched(100) == ["auc"]
+
+
+def test_which_targets_are_rare():
+    """99 labels of one class in 1,000 rows are few; values and targets without them do not count."""
+    ones = np.arange(1000)[:, None] < [99, 100, 901, 900, 0, 50]
+    labels = torch.from_numpy(ones.astype(np.float32))
+    data = TensorData((), labels, None, n_values=1)
+    assert rare_targets(data) == [True, False, True, False, False, False]
+    assert rare_targets(TensorData((), labels[:999], None, n_values=1)) == [False] * 6
+    weights = torch.ones(1000, 6)
+    weights[0, 1] = 0
+    assert rare_targets(TensorData((), labels, weights, n_values=1)) == [True, True, True, False, False, False]
+
+
+def _encoded(model, data):
     rows, targets = model._encoder.encode(data[2]), model._targets.encode(data[3], None, (None, 0))
     return TensorData.from_rows(rows, targets, "cpu")
 

@@ -69,7 +69,7 @@ class SeenLabels:
 
 @dataclass
 class LabelSums:
-    """Sums over the training rows, from which the rates and the scale of the weights are computed.
+    """Sums over the training rows, or over the held-out ones: for the rates and the scale of the weights.
 
     Attributes
     ----------
@@ -111,13 +111,13 @@ class LabelSums:
             self.largest = np.maximum(self.largest, np.where(counts > 0, values, -np.inf).max(axis=0, initial=-np.inf))
 
     def young_steps(self) -> list[int]:
-        """The steps whose only labels are 0s that follow from their parents, as the function of this name does."""
+        """As :func:`~sklearn_fsmd.encoding.targets.funnel.young_steps`, from the sums."""
         young: list[int] = []
+        if self.steps is None:
+            return young
+        known = self.steps.tried + self.steps.parent_unknown.sum(axis=1)
         for k, parent in enumerate(self.parents):
-            if parent is None or self.steps is None:
-                continue
-            n_labels = self.steps.tried[k] + self.steps.parent_unknown[k].sum()
-            if not n_labels and (parent in young or self.positive[parent] > 0):
+            if parent is not None and not known[k] and (parent in young or self.positive[parent] > 0):
                 young.append(k)
         return young
 
