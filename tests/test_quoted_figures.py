@@ -452,6 +452,34 @@ def test_the_table_of_how_many_rows_are_enough():
     assert not ahead.loc[("funnel", 10_000), "first_auc"]
 
 
+def test_the_table_of_rare_events():
+    stored = pd.read_csv(ROOT / "benchmarks/quality/rare_events.csv")
+    assert (stored.groupby(["rows", "model"])["seed"].nunique() == 3).all()
+    mean = stored.groupby(["rows", "model"]).mean(numeric_only=True)
+    columns = ["click_true_auc", "conversion_true_auc", "after_true_auc"]
+    models = ["defaults", 'validation_metric="mean_auc"', "logistic regression"]
+    table = table_after("`make rare-events`", "docs/guide/rare_events.md")
+    assert list(table) == ["30,000", "100,000", "300,000"]
+    for rows, ((events, *cells), _) in table.items():
+        of_rows = mean.loc[int(rows.replace(",", ""))]
+        assert events == "{:,.0f}, {:,.0f}".format(*of_rows.loc["defaults", ["clicks", "conversions"]])
+        assert cells == [" / ".join(of_rows.loc[model, columns].map("{:.3f}".format)) for model in models]
+    ahead = mean[columns].xs("defaults", level="model") > mean[columns].xs("logistic regression", level="model")
+    assert ahead["click_true_auc"].tolist() == [False, False, True]
+    assert ahead["conversion_true_auc"].tolist() == [False, False, True]
+    assert not ahead["after_true_auc"].any()
+    gain = mean[columns].xs("defaults", level="model") - mean[columns].xs(models[1], level="model")
+    assert (gain["click_true_auc"] > 0).all()
+    rules = mean.loc[mean.index.isin(models[:2], level="model")].unstack()
+    auc, ratio = (rules[name][models[:2]] for name in ("click_true_auc", "click_ratio"))
+    few, more, many = ("{:.3f} and {:.3f}".format(*row) for row in auc.to_numpy())
+    few = few.replace(" and ", " with this rule and ")
+    sentence = f"is {few} without it for 30,000 rows, {more} for 100,000, and {many} for 300,000 rows"
+    assert sentence in text_of("docs/defaults.md")
+    ratios = ("{:.2f} and {:.2f}".format(*row) for row in ratio.to_numpy())
+    assert "over the observed ones is {}, {}, and {}.".format(*ratios) in text_of("docs/defaults.md")
+
+
 def test_sentences_on_numeric_features():
     pair = ["first_auc", "second_auc"]
     stored = pd.read_csv(ROOT / "benchmarks/quality/numbers.csv").groupby(["data", "variant"]).mean(numeric_only=True)

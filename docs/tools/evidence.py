@@ -91,9 +91,9 @@ PAGES: dict[str, tuple[str, str, list[Stored]]] = {
                    {"clicks": "clicks", "conversions": "conversions", "click_true_auc": "AUC click",
                     "conversion_true_auc": "AUC conversion", "after_true_auc": "AUC pCVR", "click_ratio": "click ratio",
                     "conversion_ratio": "conversion ratio"}, "", "How many conversions are enough",
-                   "Simulated funnels with 2 clicks in 100 impressions and 5 conversions in 100 clicks. AUC by the "
-                   "true probabilities of 400,000 new rows. Ratio: mean prediction / observed rate. Means over the "
-                   "seeds."),
+                   "Simulated funnels with 2 clicks in 100 impressions and 3 to 4 conversions in 100 clicks. AUC by "
+                   "the true probabilities of 400,000 new rows. Ratio: mean prediction / observed rate. Means over "
+                   "the seeds."),
             Stored("benchmarks/quality/tables.csv", "make tables", ["variant"], AUCS | {"seconds": "seconds"}, "",
                    "Dense and sparse updates of embedding tables", "On the validation days of KuaiRand."),
             Stored("benchmarks/quality/all_rows.csv", "make all-rows", ["contender", "rows"],
