@@ -470,8 +470,7 @@ def test_the_table_of_rare_events():
     assert not ahead["after_true_auc"].any()
     gain = mean[columns].xs("defaults", level="model") - mean[columns].xs(models[1], level="model")
     assert (gain["click_true_auc"] > 0).all()
-    rules = mean.loc[mean.index.isin(models[:2], level="model")].unstack()
-    auc, ratio = (rules[name][models[:2]] for name in ("click_true_auc", "click_ratio"))
+    auc, ratio = (stored.pivot_table(name, "rows", "model")[models[:2]] for name in ("click_true_auc", "click_ratio"))
     few, more, many = ("{:.3f} and {:.3f}".format(*row) for row in auc.to_numpy())
     few = few.replace(" and ", " with this rule and ")
     sentence = f"is {few} without it for 30,000 rows, {more} for 100,000, and {many} for 300,000 rows"
