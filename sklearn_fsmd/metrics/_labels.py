@@ -24,14 +24,13 @@ def by_classes(Y: Any, estimator: Any, sample_weight: Any = None) -> Any:
         If Y does not have the columns of fit, in the same order.
     """
     Y, model = as_pandas(Y), model_of(estimator)
-    index = Y.index if isinstance(Y, (pd.DataFrame, pd.Series)) else None  # which is compared with that of the weights
     if hasattr(model, "_targets"):
         labels = _labels_of_chain(model, Y, sample_weight)
         Y, _ = model._targets.over_impressions(Y, model.module_.link.parents)
         if not isinstance(Y, pd.DataFrame) and np.ndim(Y) == 2:
-            return pd.DataFrame(labels, columns=model.task_names_, index=index)
+            return pd.DataFrame(labels, columns=model.task_names_)
         if np.ndim(Y) == 1 and getattr(Y, "name", None) is None:
-            return pd.Series(labels.ravel(), name=model.task_names_[0], index=index)
+            return pd.Series(labels.ravel(), name=model.task_names_[0])
     elif (classes := getattr(estimator, "classes_", None)) is not None:
         if isinstance(classes, (list, tuple)):
             labels = zeros_and_ones(Y, [np.array([0, 1]) if _is_0_or_1(own) else own for own in classes])
@@ -40,9 +39,9 @@ def by_classes(Y: Any, estimator: Any, sample_weight: Any = None) -> Any:
     else:
         return Y
     if isinstance(Y, pd.DataFrame):
-        return pd.DataFrame(labels, columns=Y.columns, index=index)
+        return pd.DataFrame(labels, columns=Y.columns)
     labels = labels.ravel() if np.ndim(Y) == 1 else labels
-    return pd.Series(labels, name=Y.name, index=index) if isinstance(Y, pd.Series) else labels
+    return pd.Series(labels, name=Y.name) if isinstance(Y, pd.Series) else labels
 
 
 def probabilities_of(estimator: Any, X: Any) -> Any:

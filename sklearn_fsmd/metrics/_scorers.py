@@ -112,7 +112,10 @@ class TaskScorer(_Scorer):
         labels = by_classes(y_true, estimator, weights)
         self._refuse_ambiguous(labels)
         if weights is not None:
-            kwargs["sample_weight"] = task_weights(weights, y_true, estimator)
+            weights = task_weights(weights, y_true, estimator)
+            # Its index was compared with those of X and Y above; the labels have none of their own.
+            is_pandas = isinstance(weights, (pd.DataFrame, pd.Series))
+            kwargs["sample_weight"] = weights.reset_index(drop=True) if is_pandas else weights
         model = model_of(estimator)
         if hasattr(model, "_targets") and self._score_func is not cvr_auc:  # cvr_auc uses only the clicked rows
             names = list(model.task_names_)

@@ -129,6 +129,7 @@ def test_slopes_improve_predictions_of_new_rows_and_keep_their_order(cls, n_memb
     train, valid, (X, Y) = data
     options = {"X_val": valid[0], "Y_val": valid[1]}
     overconfident = {**QUICK, "statistics_features": ["user_id", "item_id"], "n_members": n_members}
+    overconfident["validation_metric"] = "mean_auc"  # by the loss it would stop before
     model = cls(**overconfident).fit(*train, **options)
     monkeypatch.setattr(corrections, "set_slopes", lambda *given: None)
     as_trained = cls(**overconfident).fit(*train, **options)
