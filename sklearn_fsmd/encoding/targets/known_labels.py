@@ -37,10 +37,11 @@ def refuse_unlabeled(
     total, positive : (K,), the weights of the observed labels, and those of the positive ones.
     steps : the sums over the labels of each step.
     """
+    young = steps.young(positive, parents)
     for k, (name, parent) in enumerate(zip(names, parents, strict=True)):
         if not total[k]:
             raise ValueError(f"Column {name!r} of Y has {NONE} in the rows of training, so there is nothing to learn.")
-        if parent is not None and positive[parent] and not steps.tried[k] + steps.parent_unknown[k].sum():
+        if parent is not None and k in young:
             raise ValueError(
                 f"Column {name!r} of Y has {NONE} in the rows of training where {names[parent]!r} is 1, so there is "
                 "nothing to learn."

@@ -58,6 +58,17 @@ class StepSums(NamedTuple):
         """Effective number of the labels in `tried`, ``(K,)``: as many of equal weight are as informative (Kish)."""
         return np.divide(self.tried**2, self.squares, out=np.zeros_like(self.tried), where=self.squares > 0)
 
+    def young(self, positive: np.ndarray, parents: Sequence[int | None]) -> list[int]:
+        """The steps whose only labels are 0s that follow from their parents; `funnel.young_steps` finds them row by row.
+
+        `positive` ``(K,)`` are the weights of the positive labels of each target.
+        """
+        known, young = self.tried + self.parent_unknown.sum(axis=1), []
+        for k, parent in enumerate(parents):
+            if parent is not None and not known[k] and (parent in young or positive[parent] > 0):
+                young.append(k)
+        return young
+
     def rates(self, parents: Sequence[int | None]) -> np.ndarray:
         """P(step | its parent step has happened), ``(K,)``; ½ for a step without labels.
 

@@ -145,7 +145,7 @@ def _some(block: Block, which: np.ndarray) -> list[Block]:
     """Some rows of a block, without the categories that only its other rows have."""
     if not which.any():
         return []
-    frame = block.frame[which].copy()
+    frame = block.frame[which].copy(deep=False)  # else pandas 2 warns of assigning to a selection
     for name, dtype in frame.dtypes.items():
         if isinstance(dtype, pd.CategoricalDtype):
             frame[name] = frame[name].cat.remove_unused_categories()

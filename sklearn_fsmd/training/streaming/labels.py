@@ -110,17 +110,6 @@ class LabelSums:
             self.value_weights = self.value_weights + counts.sum(axis=0, dtype=np.float64)
             self.largest = np.maximum(self.largest, np.where(counts > 0, values, -np.inf).max(axis=0, initial=-np.inf))
 
-    def young_steps(self) -> list[int]:
-        """As :func:`~sklearn_fsmd.encoding.targets.funnel.young_steps`, from the sums."""
-        young: list[int] = []
-        if self.steps is None:
-            return young
-        known = self.steps.tried + self.steps.parent_unknown.sum(axis=1)
-        for k, parent in enumerate(self.parents):
-            if parent is not None and not known[k] and (parent in young or self.positive[parent] > 0):
-                young.append(k)
-        return young
-
     def rates(self) -> np.ndarray:
         """How often each step happened where the one before it did, ``(K,)``."""
         return np.asarray(self.steps.rates(self.parents))

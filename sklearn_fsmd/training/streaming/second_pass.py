@@ -27,7 +27,8 @@ class HeldOutSums(NamedTuple):
         `factors` are those of the weights of the training rows.
         """
         is_final = np.ones(len(factors))
-        is_final[self.labels.young_steps()] = 0
+        if self.labels.steps is not None:
+            is_final[self.labels.steps.young(self.labels.positive, self.labels.parents)] = 0
         self.statistics.finish(factors * is_final, more=True)
 
 

@@ -154,3 +154,12 @@ def test_sampled_blocks_keep_only_the_categories_of_their_rows(tmp_path, monkeyp
     blocks = [*scanned.sample, *scanned.valid]
     assert {block.frame["user"].dtype.name for block in blocks} == {"category"}
     assert sum(len(block.frame["user"].cat.categories) for block in blocks) == sum(len(b.frame) for b in blocks) > 100
+
+
+def test_the_types_of_many_files_are_in_memory_once(tmp_path):
+    X, Y = make_frame(20)
+    for name in "abc":
+        write(tmp_path / f"{name}.parquet", X, Y)
+    footers = Dataset.from_source(tmp_path, None, TARGETS, None).source.footers
+    assert len(footers) == 3
+    assert len({id(footer.types) for footer in footers}) == 1
