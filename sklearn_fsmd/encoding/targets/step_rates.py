@@ -59,7 +59,7 @@ class StepSums(NamedTuple):
         return np.divide(self.tried**2, self.squares, out=np.zeros_like(self.tried), where=self.squares > 0)
 
     def young(self, positive: np.ndarray, parents: Sequence[int | None]) -> list[int]:
-        """The steps whose only labels are 0s that follow from their parents, as `funnel.young_steps` finds them in rows.
+        """The steps whose only labels are 0s that follow from their parents, as `funnel.young_steps` finds them.
 
         `positive` ``(K,)`` are the weights of the positive labels of each target.
         """
