@@ -45,6 +45,9 @@ class MultiTaskClassifier(Datasets):
         The skorch net that trained the network.
     module_ : torch.nn.Module
         The fitted network.
+    network_shares_ : ndarray of shape (n_tasks,) or None
+        Share of the network in the log-odds of each step; the rest is that of a logistic regression. None if `fit` did
+        not add regressions, see the parameter `logistic_regression`.
     calibration_ : ndarray of shape (n_tasks, 2) or None
         Slope and intercept that correct the log-odds of each step, from :meth:`calibrate` or for
         `negative_sampling_rate`. None if nothing is corrected.

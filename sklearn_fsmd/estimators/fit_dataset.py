@@ -22,10 +22,11 @@ from sklearn_fsmd.encoding.targets import (
 from sklearn_fsmd.estimators.atomic import one_at_a_time
 from sklearn_fsmd.estimators.fit_table import Learning
 from sklearn_fsmd.estimators.sampled_logs import noted
+from sklearn_fsmd.inference import ADDS_REGRESSIONS
 from sklearn_fsmd.parameters import checks_parameters, estimator, warn
 from sklearn_fsmd.parameters.machine import draw_seed
 from sklearn_fsmd.persistence import digest_of
-from sklearn_fsmd.training import Checkpoint, arrays_of, construction, level_rows, validation_rows
+from sklearn_fsmd.training import Checkpoint, arrays_of, construction, level_rows, regression, validation_rows
 from sklearn_fsmd.training.distributed import Processes, together
 from sklearn_fsmd.training.streaming import (
     Dataset,
@@ -175,13 +176,18 @@ class Datasets(Learning):
         )
         rates = sums.rates()
         if net is None:
-            net = construction.new_net(self, encoder, sums.with_largest(sample[1]), rates, random, None, n_rows)
+            # The regressions are fitted on the sample, so "auto" wants one that has all rows.
+            adds = regression.adds_regressions(self, bool(encoder.main.lists), n_rows <= level_rows.LEVEL_ROWS)
+            labels = sums.with_largest(sample[1])
+            net = construction.new_net(self, encoder, labels, rates, random, None, n_rows, adds_regressions=adds)
         else:
             self._refuse_unsampled_rows(sums.steps, parents)
             construction.grow(self, net, self._encoder, encoder)
             construction.widen(net, sums.with_largest(sample[1]))
         net.spec_ = noted(net.spec_, sums.steps, parents)
         level = level_rows.sample(*sample, rates, self.negative_sampling_rate)
+        if from_scratch and net.spec_[ADDS_REGRESSIONS]:
+            level = level._replace(of_regressions=regression.sample(*sample))
         if encoder.statistics is not None:
             level = level.with_statistics(encoder.statistics)
         del sample

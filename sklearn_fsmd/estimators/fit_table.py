@@ -37,6 +37,7 @@ from sklearn_fsmd.training import (
     check_callbacks,
     construction,
     level_rows,
+    regression,
     trainer,
     validation_rows,
 )
@@ -122,11 +123,17 @@ class Learning(Statistics, Calibration, Saving, Reading, ClassifierMixin, BaseEs
         if self.value_targets or not is_partial:  # `partial_fit` corrects only the level of values
             level = level_rows.sample(*train, None if is_partial else rates, self.negative_sampling_rate)
         more = is_partial or (self._grows and not from_scratch)
+        adds_regressions = False
+        if net is None and not is_partial:
+            is_few = regression.are_few(len(X), steps)
+            adds_regressions = regression.adds_regressions(self, bool(encoder.main.lists), is_few)
+        if level is not None and adds_regressions:
+            level = level._replace(of_regressions=regression.sample(*train))
         train, valid, level = self._with_statistics(encoder, train, valid, level, random, more=more)
         if net is None:
             resumes = checkpoint is not None and checkpoint.resumes
             unlabeled, n_rows = (None if resumes else rows), (None if is_partial else len(X))
-            net = construction.new_net(self, encoder, train[1], rates, random, unlabeled, n_rows)
+            net = construction.new_net(self, encoder, train[1], rates, random, unlabeled, n_rows, adds_regressions)
         if from_scratch or not is_partial:
             net.spec_ = noted(net.spec_, steps, parents)
         used_generator = self._train(

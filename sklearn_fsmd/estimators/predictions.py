@@ -20,7 +20,7 @@ from sklearn_fsmd.metrics import mean_auc
 from sklearn_fsmd.network import MultiTaskNetwork, parents_of
 from sklearn_fsmd.parameters import EXTRACTORS, offered_if
 from sklearn_fsmd.ranking import listed, weighted_product
-from sklearn_fsmd.training import Net, construction
+from sklearn_fsmd.training import NETWORK_SHARES, Net, construction
 
 
 def _has_gates(self: Predictions) -> bool:
@@ -66,6 +66,13 @@ class Predictions(AtomicEstimator):
         """The skorch net that trained the network. After a load it is made at the first use: scoring needs none."""
         self._check_is_fitted()
         return self._predictor.trained_by(lambda predictor: construction.net_of(predictor, self.history_))
+
+    @property
+    def network_shares_(self) -> np.ndarray | None:
+        """The share of the network in the log-odds of each step, next to logistic regressions; None without them."""
+        self._check_is_fitted()
+        shares = self._predictor.spec.get(NETWORK_SHARES)
+        return None if shares is None else np.array(shares)
 
     @property
     def value_names_(self) -> list[str]:

@@ -12,11 +12,15 @@ from sklearn_fsmd.parameters import NetworkParameters, group_of
 
 AUTO_DROPOUT = "auto_dropout"
 """Key of the dropout that a fit has chosen for "auto", in the parameters of a predictor."""
+ADDS_REGRESSIONS = "adds_regressions"
+"""Key of whether a fit averages its network with logistic regressions. Files of former versions lack it."""
 
 
 def parameters_of(spec: Mapping[str, Any]) -> NetworkParameters:
     """The parameters of a network, with the values that a fit has chosen for "auto"."""
-    chosen = {"dropout": spec[AUTO_DROPOUT]} if spec["dropout"] == "auto" else {}
+    chosen = {"logistic_regression": spec.get(ADDS_REGRESSIONS, False)}
+    if spec["dropout"] == "auto":
+        chosen["dropout"] = spec[AUTO_DROPOUT]
     return group_of(NetworkParameters, {**spec, **chosen})
 
 

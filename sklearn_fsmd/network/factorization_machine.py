@@ -137,17 +137,20 @@ class FieldWeightedFM(FM):
         return self.scale * (fields * (r @ fields)).sum(dim=2)
 
 
-@LOW_ORDER.register("linear")
+@LOW_ORDER.register("linear", reads=("logistic_regression",))
 def _linear(p: NetworkParameters, columns: Columns, n_tasks: int, n_sets: int) -> Linear:
     return Linear(columns.n_rows, columns.n_numbers, n_tasks, pooling=p.list_pooling)
 
 
-@LOW_ORDER.register("fm", reads=("fm_sharing", "fm_scale"))
+@LOW_ORDER.register("fm", reads=("fm_sharing", "fm_scale", "logistic_regression"))
 def _fm(p: NetworkParameters, columns: Columns, n_tasks: int, n_sets: int, cls: type[FM] = FM) -> FM:
-    options: dict[str, Any] = {"sharing": p.fm_sharing, "scale": p.fm_scale, "pooling": p.list_pooling}
+    assert p.logistic_regression != "auto"  # a fit replaces "auto" by True or False
+    # Regressions differ by task, and so does an FM that is averaged with them.
+    sharing = "per_task" if p.logistic_regression else p.fm_sharing
+    options: dict[str, Any] = {"sharing": sharing, "scale": p.fm_scale, "pooling": p.list_pooling}
     return cls(columns, n_tasks, p.embedding_dim, n_sets=n_sets, **options)
 
 
-@LOW_ORDER.register("fwfm", reads=("fm_sharing", "fm_scale"))
+@LOW_ORDER.register("fwfm", reads=("fm_sharing", "fm_scale", "logistic_regression"))
 def _fwfm(p: NetworkParameters, columns: Columns, n_tasks: int, n_sets: int) -> FM:
     return _fm(p, columns, n_tasks, n_sets, FieldWeightedFM)

@@ -19,6 +19,7 @@ FORMAT_1_DEFAULTS: dict[str, Any] = {
     "chain_loss": "entire_space",
     "n_members": 1,
     "list_pooling": "mean",
+    "logistic_regression": False,
     "fm_scale": 1.0,
     "negative_sampling_rate": 1.0,
     "value_targets": None,

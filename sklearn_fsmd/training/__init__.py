@@ -1,6 +1,6 @@
 """The training loop and its parts. No other package imports skorch."""
 
-from sklearn_fsmd.training import construction, level_rows, trainer, validation_rows
+from sklearn_fsmd.training import construction, level_rows, regression, trainer, validation_rows
 from sklearn_fsmd.training.automatic import batch_size_of
 from sklearn_fsmd.training.batches import Batch, Batches, BatchIterator, TensorData
 from sklearn_fsmd.training.checkpoint import Checkpoint
@@ -10,10 +10,11 @@ from sklearn_fsmd.training.level import level_of
 from sklearn_fsmd.training.net import Net
 from sklearn_fsmd.training.net_options import check_callbacks
 from sklearn_fsmd.training.pretraining import pretrain
-from sklearn_fsmd.training.spec import FIRST_STEP
+from sklearn_fsmd.training.spec import FIRST_STEP, NETWORK_SHARES
 
 __all__ = [
     "FIRST_STEP",
+    "NETWORK_SHARES",
     "Batch",
     "BatchIterator",
     "Batches",
@@ -31,6 +32,7 @@ __all__ = [
     "level_rows",
     "masking_options",
     "pretrain",
+    "regression",
     "steps_of",
     "trainer",
     "validation_rows",

@@ -11,7 +11,7 @@ import torch
 from sklearn_fsmd.encoding import InputEncoder
 from sklearn_fsmd.encoding.table import Encoded
 from sklearn_fsmd.encoding.targets import Targets
-from sklearn_fsmd.inference import AUTO_DROPOUT, Predictor, build, layout_of, parameters_of
+from sklearn_fsmd.inference import ADDS_REGRESSIONS, AUTO_DROPOUT, Predictor, build, layout_of, parameters_of
 from sklearn_fsmd.network import MultiTaskLoss, MultiTaskNetwork, n_values_of
 from sklearn_fsmd.parameters import MultiTaskParameters, OptimizationParameters, group_of
 from sklearn_fsmd.parameters.machine import draw_seed, resolve_device, seeded, threads
@@ -36,6 +36,7 @@ def new_net(
     random: np.random.RandomState,
     unlabeled: Encoded | None,
     n_rows: int | None,
+    adds_regressions: bool,
 ) -> Net:
     """Make a net for the parameters of `p`, with its initial weights, on the device of `p`.
 
@@ -45,6 +46,7 @@ def new_net(
     rates : (K,), the rates of all rows.
     unlabeled : the rows to pretrain on, if `p` asks for pretraining. None if its outcome is known already.
     n_rows : number of rows of the fit, with validation rows; None if others will follow.
+    adds_regressions : whether the network is averaged with logistic regressions at the end of the fit.
     """
     if p.embedding_compression is not None and p.pretrain_epochs:
         raise ValueError(
@@ -54,7 +56,8 @@ def new_net(
     device = resolve_device(p.device)
     warn_of_shared_rows(p, encoder.main)
     check_table_size(p, encoder.main, targets.labels.shape[1] + n_values_of(p), device)
-    spec = spec_of(p) | {AUTO_LR: lr_of(n_rows), AUTO_DROPOUT: dropout_of(n_rows, encoder.main.has_ids)}
+    chosen = {AUTO_LR: lr_of(n_rows), AUTO_DROPOUT: dropout_of(n_rows, encoder.main.has_ids)}
+    spec = spec_of(p) | chosen | {ADDS_REGRESSIONS: adds_regressions}
     with seeded(draw_seed(random)):
         network = build(parameters_of(spec), encoder, targets.labels.shape[1])
     net = wrap(p, network, device, spec)

@@ -1,4 +1,4 @@
-"""Corrections at the end of training: the slope of the predictions, and then their level."""
+"""Corrections at the end of training: slope, mean with logistic regressions, and then level."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
+from sklearn_fsmd.encoding.targets import LabelledRows
+from sklearn_fsmd.training import regression
 from sklearn_fsmd.training.batches import TensorData
 from sklearn_fsmd.training.level import N_ENSEMBLE_ITERATIONS, LabelledOutputs, set_level, set_level_of_values
 from sklearn_fsmd.training.member_logits import MemberLogits
@@ -21,7 +23,8 @@ def correct(
     rates: np.ndarray | None,
     with_values: TensorData | None = None,
     negative_sampling_rate: float = 1.0,
-) -> None:
+    of_regressions: LabelledRows | None = None,
+) -> np.ndarray | None:
     """Set the slopes of the predictions by the validation rows, and their level by the observed means.
 
     The level is needed since the averaged weights do not predict the average of the predictions, dropout is off, and
@@ -35,21 +38,34 @@ def correct(
     rates : (K,), how often each step happened in all training rows. None, for a chunk, corrects the values alone.
     with_values : the training rows by which values are corrected; those of `parts` if None.
     negative_sampling_rate : the share of the rows without the first event that are in the log.
+    of_regressions : the rows that regressions are fitted on, which are averaged with the network before its level is
+        set; None if there are to be none.
+
+    Returns
+    -------
+    shares : (K,), the network's share of the mean with the regressions; None without them.
     """
     network, members = net.module_, [net.member_logits(rows) for rows in parts]
     if network.values is not None:
         value_members = members if with_values is None else [net.member_logits(with_values), *members[1:]]
         set_level_of_values(network, _outputs(value_members), is_chunk=rates is None)
     if rates is None:
-        return
-    with net.average_.moving_both([member.towers.output.bias for member in network.members]):
+        return None
+    shares, regressions = None, None if of_regressions is None else regression.fit(network, *of_regressions)
+    moved = [member.towers.output.bias for member in network.members]
+    if regressions is not None:
+        moved = [tensor for member in network.members for tensor in regression.moved(member)]
+    with net.average_.moving_both(moved):
         if len(parts) > 1:
             set_slopes(network, _outputs(members), members[1].bias_logits(), rates)
+        if regressions is not None:
+            shares = regression.average(network, regressions, members)
         for _ in range(N_ENSEMBLE_ITERATIONS if len(network.members) > 1 else 1):
             added = set_level(network, _outputs(members), rates, negative_sampling_rate)
             for part in members:
                 part.shift(added)
+    return shares
 
 
 def _outputs(members: Sequence[MemberLogits]) -> list[LabelledOutputs]:
-    return [LabelledOutputs(part.outputs(), part.rows.labels, part.rows.weights) for part in members]
+    return [part.labelled() for part in members]

@@ -1,4 +1,4 @@
-"""The training rows by which the level of the predictions is set, and the statistics of the targets in them."""
+"""The training rows by which predictions are corrected, and the statistics of the targets in them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 from sklearn_fsmd.encoding.columns import evenly_spaced
 from sklearn_fsmd.encoding.statistics import TargetStatistics
 from sklearn_fsmd.encoding.table import Encoded
-from sklearn_fsmd.encoding.targets import Targets
+from sklearn_fsmd.encoding.targets import LabelledRows, Targets
 from sklearn_fsmd.training.batches import TensorData
 from sklearn_fsmd.training.corrections import correct
 from sklearn_fsmd.training.net import Net
@@ -19,15 +19,19 @@ LEVEL_ROWS = 20_000
 
 
 class LevelRows(NamedTuple):
-    """A sample of the training rows, by which the level of the predictions is set.
+    """Samples of the training rows, by which predictions are corrected.
 
-    The sample gives the mean prediction. It may have too few events for the mean of the labels, so that is taken from
-    all training rows: `rates` ``(K,)`` are how often each step happened. They are None if probabilities are to stay.
-    A value that occurs in a single row gets the statistics of unknown values, since its own rate is the row's label.
+    The sample `rows` gives the mean prediction. It may have too few events for the mean of the labels, so that is taken
+    from all training rows: `rates` ``(K,)`` are how often each step happened. They are None if probabilities are to
+    stay. A value that occurs in a single row gets the statistics of unknown values, since its own rate is the row's
+    label.
 
     `with_values` is a sample of the rows whose step has happened, which may be few; None if there are none. Their own
     labels raise the rates of their categories, which does not happen to new rows. So they get rates without their own
     labels. `negative_sampling_rate` is the share of the rows without the first event that are in the log.
+
+    `of_regressions` are the rows that logistic regressions are fitted on, without statistics; None if there are to be
+    none.
     """
 
     rows: Encoded
@@ -35,6 +39,7 @@ class LevelRows(NamedTuple):
     rates: np.ndarray | None
     with_values: tuple[Encoded, Targets] | None
     negative_sampling_rate: float
+    of_regressions: LabelledRows | None = None
 
     def with_statistics(self, statistics: TargetStatistics) -> LevelRows:
         """The rows with statistics of the targets, which have been learned from all rows."""
@@ -43,15 +48,22 @@ class LevelRows(NamedTuple):
             with_values = statistics.append_without_own(*with_values), with_values[1]
         return self._replace(rows=statistics.append_as_new(self.rows), with_values=with_values)
 
-    def correct(self, net: Net, valid: TensorData | None) -> None:
-        """Correct the values, and the probabilities unless they are to stay."""
+    def correct(self, net: Net, valid: TensorData | None) -> np.ndarray | None:
+        """Correct the values, and the probabilities unless they are to stay.
+
+        Returns
+        -------
+        shares : (K,), the network's share of the mean with the regressions; None without them.
+        """
         valid_parts = [] if valid is None else [valid]
         with_values = None if self.with_values is None else TensorData.from_rows(*self.with_values, net.device)
         if self.rates is not None:
             sample = TensorData.from_rows(self.rows, self.targets, net.device)
-            correct(net, [sample, *valid_parts], self.rates, with_values, self.negative_sampling_rate)
-        elif with_values is not None:
+            parts = [sample, *valid_parts]
+            return correct(net, parts, self.rates, with_values, self.negative_sampling_rate, self.of_regressions)
+        if with_values is not None:
             correct(net, [with_values, *valid_parts], None)
+        return None
 
 
 def sample(rows: Encoded, targets: Targets, rates: np.ndarray | None, negative_sampling_rate: float) -> LevelRows:

@@ -7,6 +7,7 @@ from torch import Tensor
 from sklearn_fsmd.inference import in_chunks_alone
 from sklearn_fsmd.network import MultiTaskNetwork
 from sklearn_fsmd.training.batches import TensorData
+from sklearn_fsmd.training.level import LabelledOutputs
 
 
 class MemberLogits:
@@ -17,13 +18,14 @@ class MemberLogits:
     Attributes
     ----------
     rows : the rows, with labels and weights.
+    inputs : the inputs of the network for them, without their bias features.
     logits : of each member, ``(n, M, K + V·P)``; of a single one ``(n, K + V·P)``.
     tower_logits : output of the bias tower for the rows as they were shown, ``(n,)``; None if there is none.
     """
 
     def __init__(self, network: MultiTaskNetwork, rows: TensorData, n_bias: int) -> None:
         inputs, bias = rows.inputs[: len(rows.inputs) - n_bias], rows.inputs[len(rows.inputs) - n_bias :]
-        self.network, self.rows = network, rows
+        self.network, self.rows, self.inputs = network, rows, inputs
         self.logits = in_chunks_alone(lambda *chunk: _swap_members_and_rows(network.logits_of_members(*chunk)), *inputs)
         tower = network.bias_tower
         self.tower_logits = None if tower is None or not bias else in_chunks_alone(tower, *bias)
@@ -35,6 +37,10 @@ class MemberLogits:
             lambda z, *tower: self.network.finish(_swap_members_and_rows(z), *tower), self.logits, *tower_logits
         )
 
+    def labelled(self) -> LabelledOutputs:
+        """Outputs of the network for the rows as they were shown, with their labels and weights."""
+        return LabelledOutputs(self.outputs(), self.rows.labels, self.rows.weights)
+
     def bias_logits(self) -> Tensor:
         """Logits that the bias tower adds to each step, ``(n, K)``."""
         logits = self.logits.new_zeros(len(self.rows), len(self.network.link.parents))
@@ -45,6 +51,12 @@ class MemberLogits:
     def shift(self, added: Tensor) -> None:
         """Add what was added to the last bias of each member, ``(K,)``."""
         self.logits[..., : len(added)] += added
+
+    def average(self, share: Tensor, others: Tensor) -> None:
+        """Multiply the logits of the steps by `share` ``(K,)``, and add others, ``(n, K)``, to those of each member."""
+        logits = self.logits[..., : len(share)]
+        logits *= share
+        logits += others if logits.ndim == 2 else others.unsqueeze(1)
 
 
 def _swap_members_and_rows(logits: Tensor) -> Tensor:

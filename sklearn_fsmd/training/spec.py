@@ -25,10 +25,11 @@ FURTHER = ("bias_features", "device", "negative_sampling_rate")
 """Further parameters in the `spec_` of a net."""
 
 AUTO_LR, BATCH_ROWS, AVERAGED_STEPS, BALANCE = "auto_lr", "fitted_batch_size", "averaged_steps", "balance"
-FIRST_STEP = "first_step"
+FIRST_STEP, NETWORK_SHARES = "first_step", "network_shares"
 """Results of the training in the `spec_`: the learning rate of "auto", the rows of a batch, the number of steps over
-which the weights are averaged, the state of `task_weighting`, and of a sampled log the rate of the first step and the
-number of its labels. Files of former versions lack them."""
+which the weights are averaged, the state of `task_weighting`, of a sampled log the rate of the first step and the
+number of its labels, and the network's share of the mean with logistic regressions. Files of former versions lack
+them."""
 
 
 def spec_of(p: MultiTaskParameters) -> dict[str, Any]:

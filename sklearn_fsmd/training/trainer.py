@@ -21,7 +21,7 @@ from sklearn_fsmd.training.feed import Feed, arrays_of
 from sklearn_fsmd.training.level_rows import LevelRows
 from sklearn_fsmd.training.net import Net
 from sklearn_fsmd.training.progress import Progress
-from sklearn_fsmd.training.spec import AVERAGED_STEPS, BALANCE, BATCH_ROWS
+from sklearn_fsmd.training.spec import AVERAGED_STEPS, BALANCE, BATCH_ROWS, NETWORK_SHARES
 from sklearn_fsmd.training.validation_rows import early_stopping_of
 
 
@@ -82,11 +82,12 @@ def train(
                 net.run(batches, held_out, epochs)
             if net.bias_reference:
                 net.set_neutral()
-            if level is not None:
-                level.correct(net, held_out)
+            shares = None if level is None else level.correct(net, held_out)
             if net.exchange is not None:
                 net.exchange.check(net.digest())
         results = {BATCH_ROWS: batches.batch_size, AVERAGED_STEPS: net.average_.step, BALANCE: net.balance.to_spec()}
+        if shares is not None:
+            results[NETWORK_SHARES] = shares.tolist()
         net.spec_ = net.spec_ | results
     finally:
         progress.close()

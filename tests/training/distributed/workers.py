@@ -54,7 +54,7 @@ def steps(params, shares):
     rows = encoder.fit_encode(X, None)
     targets = TargetEncoder().fit(Y, None).encode(Y, np.linspace(0.5, 2, 320), CHAIN)
     rates = StepSums.from_targets(targets, CHAIN).rates(CHAIN)
-    net = construction.new_net(model, encoder, targets, rates, random, None, 320)
+    net = construction.new_net(model, encoder, targets, rates, random, None, 320, adds_regressions=False)
     data = InMemory(rows, targets).batches(model, encoder, "cpu", torch.Generator(), 0).data
     batches = SimpleNamespace(n_own=0, n_all=64, step_seed=0)
     with together() as processes:

@@ -1,0 +1,252 @@
+"""Logistic regressions that are averaged with the network where there are few rows or few events.
+
+On few rows a network makes too few steps to learn what a regression finds at once; on many rows it finds more. The mean
+of the log-odds of both is better than either at most sizes in between. Since a regression on the encoded columns is a
+sum of first-order terms, the mean is the same network with other weights: nothing is added to it.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from scipy import sparse
+from scipy.optimize import minimize_scalar
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import LogisticRegression
+from threadpoolctl import threadpool_limits
+from torch import Tensor
+
+from sklearn_fsmd.encoding.columns import evenly_spaced
+from sklearn_fsmd.encoding.table import Encoded
+from sklearn_fsmd.encoding.targets import LabelledRows, StepSums, Targets
+from sklearn_fsmd.network import FM, Embedded, Linear, Lists, Member, MultiTaskNetwork
+from sklearn_fsmd.parameters import LOW_ORDER, NetworkParameters
+from sklearn_fsmd.training.level import binary_tasks_of, information, level_of, trials
+from sklearn_fsmd.training.member_logits import MemberLogits
+
+FEW_ROWS, FEW_EVENTS = 100_000, 1000
+"""With fewer rows than these, or fewer labels of the rarer class of a step, "auto" adds regressions."""
+C, MAX_ITER = 0.1, 200
+"""Inverse strength of the ridge penalty, and largest number of iterations, as in scikit-learn."""
+MOST_ENTRIES = 5_000_000
+"""The largest number of entries of the regressions' rows; of more rows a sample is used."""
+SHARE, SPREAD, LEAST = 0.5, 0.3, 0.05
+"""Mean and standard deviation of the prior of the network's share of the log-odds, and its smallest value."""
+
+
+def are_few(n_rows: int, steps: StepSums) -> bool:
+    """Whether there are so few training rows, or so few events of a step, that "auto" adds regressions."""
+    events = np.minimum(steps.positive, steps.tried - steps.positive)
+    share = np.divide(events, steps.tried, out=np.zeros_like(events), where=steps.tried > 0)
+    return n_rows < FEW_ROWS or bool((share * steps.n_labels < FEW_EVENTS).any())
+
+
+def adds_regressions(p: NetworkParameters, has_lists: bool, is_few: bool) -> bool:
+    """Whether a fit averages its network with regressions.
+
+    Raises
+    ------
+    ValueError
+        If they are asked for and lists are pooled by their maximum, which is no sum of first-order terms.
+    """
+    if p.low_order is None or "logistic_regression" not in LOW_ORDER.parts[p.low_order].reads:
+        return False
+    if has_lists and p.list_pooling == "max":
+        if p.logistic_regression is True:
+            raise ValueError(
+                "logistic_regression=True needs lists that are pooled by a sum, and list_pooling='max' is none. Set "
+                "list_pooling='mean', or logistic_regression=False."
+            )
+        return False
+    return is_few if p.logistic_regression == "auto" else p.logistic_regression
+
+
+def sample(rows: Encoded, targets: Targets) -> LabelledRows:
+    """The rows that the regressions are fitted on: all, or the rows with an event and a sample of the others.
+
+    Of the rows with an event at most as many are chosen as make up half of all. A sample of them that has more events
+    than the data has another level, which is set afterwards, and the same weights of columns.
+    """
+    bias_width = 0 if rows.bias is None else rows.bias.codes.shape[1] + rows.bias.numbers.shape[1]
+    width = rows.codes.shape[1] + rows.numbers.shape[1] + bias_width
+    chosen, most = np.arange(len(rows)), MOST_ENTRIES // max(width, 1)
+    if len(rows) > most:
+        has_event = (targets.labels * (targets.full_weights > 0)).any(axis=1)
+        events, others = np.flatnonzero(has_event), np.flatnonzero(~has_event)
+        events = events[evenly_spaced(len(events), max(most // 2, most - len(others)))]
+        others = others[evenly_spaced(len(others), most - len(events))]
+        chosen = np.sort(np.concatenate([events, others]))
+    return rows.take(chosen if rows.rows is None else rows.rows[chosen]), targets.part(chosen)
+
+
+class Regressions(NamedTuple):
+    """A logistic regression per step on the encoded columns.
+
+    Attributes
+    ----------
+    terms : the weights of table rows and numbers, for each of the `K` steps.
+    intercepts : (K,)
+    has : (K,) bool, whether the step has a regression: its labels have two classes.
+    """
+
+    terms: Linear
+    intercepts: Tensor
+    has: np.ndarray
+
+    @torch.inference_mode()
+    def logits(self, network: MultiTaskNetwork, codes: Tensor, numbers: Tensor, *lists: Lists) -> Tensor:
+        """The log-odds of each step, ``(B, K)``; without what the bias features add."""
+        located = network.embedding.locate(codes, *lists)
+        return self.terms(Embedded(located.codes, numbers, numbers, numbers, located.lists)) + self.intercepts
+
+
+def fit(network: MultiTaskNetwork, rows: Encoded, targets: Targets) -> Regressions:
+    """Fit a regression for each step on the rows in which it took place.
+
+    The rows have no statistics of the targets, so a network that has them gives them no weight. Bias features are
+    further columns, whose weights are left out, so that the others are those of rows at the same position.
+    """
+    parents = network.link.parents
+    device, n_rows = network.slopes.device, len(network.embedding.table.weight)
+    linear = _linear_of(network)
+    terms = Linear(n_rows, len(linear.numbers), len(parents), pooling=linear.pooling).requires_grad_(False).to(device)
+    terms.categories.weight.zero_()
+    intercepts, has = torch.zeros(len(parents), device=device), np.zeros(len(parents), dtype=bool)
+    columns, x = _one_hot(network, rows, n_rows)
+    for k, parent in enumerate(parents):
+        weights = targets.counts(k, parent)
+        used, y = weights > 0, targets.labels[:, k]
+        if len(np.unique(y[used])) < 2:
+            continue
+        regression = _regression(x[used], y[used], weights[used])
+        w = np.zeros(n_rows + rows.numbers.shape[1], dtype=np.float32)
+        is_feature = columns < len(w)
+        w[columns[is_feature]] = regression.coef_[0, is_feature]
+        terms.categories.weight[:, k] = torch.from_numpy(w[:n_rows])
+        terms.numbers[: rows.numbers.shape[1], k] = torch.from_numpy(w[n_rows:])
+        intercepts[k], has[k] = float(regression.intercept_[0]), True
+    return Regressions(terms, intercepts, has)
+
+
+def _regression(x: sparse.csr_matrix, y: np.ndarray, weights: np.ndarray) -> LogisticRegression:
+    with warnings.catch_warnings(), threadpool_limits(1):  # sums in one thread, so that their bits are the same
+        warnings.simplefilter("ignore", ConvergenceWarning)  # further iterations change the AUC by less than 0.0001
+        return LogisticRegression(C=C, max_iter=MAX_ITER).fit(x, y, sample_weight=weights)
+
+
+def _one_hot(network: MultiTaskNetwork, rows: Encoded, n_rows: int) -> tuple[np.ndarray, sparse.csr_matrix]:
+    """The rows as a sparse matrix without empty columns, and the number of each column.
+
+    The columns are the rows of the table, the numbers, and the codes and numbers of the bias features.
+    """
+    codes, _, *lists = replace(rows, bias=None).tensors(network.slopes.device)
+    located = network.embedding.locate(codes, *lists)
+    blocks = [_counts(located.codes.cpu().numpy(), n_rows)]
+    for column in located.lists or ():
+        values, offsets = column.flat.cpu().numpy(), column.offsets.cpu().numpy()
+        shares = np.ones(len(values), np.float32)
+        if _linear_of(network).pooling == "mean":
+            shares /= np.repeat(np.diff(offsets), np.diff(offsets))
+        blocks[0] = blocks[0] + sparse.csr_matrix((shares, values, offsets), shape=(len(rows), n_rows))
+    blocks.append(sparse.csr_matrix(rows.numbers))
+    if rows.bias is not None:
+        bias_codes = rows.bias.codes
+        blocks += [_counts(bias_codes, int(bias_codes.max(initial=0)) + 1), sparse.csr_matrix(rows.bias.numbers)]
+    x = sparse.hstack(blocks, format="csr")
+    columns, indices = np.unique(x.indices, return_inverse=True)
+    return columns, sparse.csr_matrix((x.data, indices.astype(np.int32), x.indptr), shape=(len(rows), len(columns)))
+
+
+def _counts(codes: np.ndarray, n_columns: int) -> sparse.csr_matrix:
+    """How often each code occurs in each row."""
+    n, n_fields = codes.shape
+    starts = np.arange(0, n * n_fields + 1, n_fields) if n_fields else np.zeros(n + 1, dtype=int)
+    return sparse.csr_matrix((np.ones(codes.size, np.float32), codes.ravel(), starts), shape=(n, n_columns))
+
+
+@torch.inference_mode()
+def average(network: MultiTaskNetwork, regressions: Regressions, parts: Sequence[MemberLogits]) -> np.ndarray:
+    """Average the network with regressions, in log-odds, by shares that the validation rows determine.
+
+    Parameters
+    ----------
+    network : its weights are changed.
+    parts : logits of training rows and, optionally, of validation rows, which are changed alike.
+
+    Returns
+    -------
+    shares : (K,), the share of the network; the rest is that of the regression.
+    """
+    parents = network.link.parents
+    added = [regressions.logits(network, *part.inputs) for part in parts]
+    shares = np.where(regressions.has, SHARE, 1.0)
+    if len(parts) > 1:
+        valid, z_regression = parts[1], added[1].cpu().numpy().astype(np.float64)
+        rows = binary_tasks_of(valid.labelled(), len(parents))
+        counts, bias = trials(parents, rows), valid.bias_logits().cpu().numpy().astype(np.float64)
+        for k in np.flatnonzero(regressions.has & (information(parents, rows) > 0)):
+            used = counts[:, k] > 0
+            z, rest = rows.logits[used, k].astype(np.float64), bias[used, k]
+            labels, weights = rows.labels[used, k], counts[used, k]
+            shares[k] = share_of(z - rest, z_regression[used, k], rest, labels, weights)
+    of_network = torch.from_numpy(shares).to(network.slopes)
+    of_regression = (1 - of_network) / network.slopes  # the slopes multiply both
+    for member in network.members:
+        _average(member, regressions, of_network, of_regression)
+    for part, logits in zip(parts, added, strict=True):
+        part.average(of_network, of_regression * logits)
+    return shares
+
+
+def share_of(z: np.ndarray, z_regression: np.ndarray, rest: np.ndarray, y: np.ndarray, w: np.ndarray) -> float:
+    """The most probable share of the log-odds `z` in their mean with `z_regression`, at the best level.
+
+    The labels `y` have the log-odds ``rest + level + share · z + (1 − share) · z_regression``. The prior of the share
+    is normal. Arrays are ``(n,)``; `w` are weights. The share is rounded to four decimals.
+    """
+    positive = (w * y).sum()
+
+    def loss(share: float) -> float:
+        logits = rest + share * z + (1 - share) * z_regression
+        logits += level_of(logits, positive, w)
+        return float((w * (np.logaddexp(0, logits) - y * logits)).sum() + ((share - SHARE) / SPREAD) ** 2 / 2)
+
+    return round(float(minimize_scalar(loss, bounds=(LEAST, 1), method="bounded", options={"xatol": 1e-7}).x), 4)
+
+
+def _average(member: Member, regressions: Regressions, of_network: Tensor, of_regression: Tensor) -> None:
+    """Multiply the terms of a member by `of_network` ``(K,)``, and add the regressions multiplied by the other."""
+    n, output, linear = len(of_network), member.towers.output, _linear_of(member)
+    output.weight[:n] *= of_network[:, None, None]
+    output.bias[:n] *= of_network[:, None]
+    output.bias[:n, 0] += of_regression * regressions.intercepts
+    for pair_weights in _pair_weights_of(member):
+        pair_weights[:n] *= of_network[:, None]
+    terms = regressions.terms
+    for weight, other in ((linear.categories.weight, terms.categories.weight), (linear.numbers, terms.numbers)):
+        weight[:, :n] = weight[:, :n] * of_network + other * of_regression
+
+
+def moved(member: Member) -> list[Tensor]:
+    """The weights of a member that change when it is averaged with regressions."""
+    output, linear = member.towers.output, _linear_of(member)
+    return [output.weight, output.bias, linear.categories.weight, linear.numbers, *_pair_weights_of(member)]
+
+
+def _pair_weights_of(member: Member) -> list[Tensor]:
+    """The weights of the pairwise terms of each task, if there is an FM."""
+    weights = member.low_order.weights if isinstance(member.low_order, FM) else None
+    return [] if weights is None else [weights]
+
+
+def _linear_of(member: Member) -> Linear:
+    """The first-order terms of a member that has some."""
+    part = member.low_order
+    linear = part.linear if isinstance(part, FM) else part
+    assert isinstance(linear, Linear)
+    return linear

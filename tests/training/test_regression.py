@@ -1,0 +1,325 @@
+"""Logistic regressions that are averaged with the network where there are few rows or few events."""
+
+import pickle
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from scipy.special import expit
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import log_loss, roc_auc_score
+
+from sklearn_fsmd import DeepFMClassifier, FSClassifier, FSMDClassifier, MultiTaskClassifier, PLEClassifier
+from sklearn_fsmd.datasets import make_funnel
+from sklearn_fsmd.encoding.targets import StepSums, Targets
+from sklearn_fsmd.training import corrections, regression
+from tests.conftest import SMALL, make_frame, supported
+
+CHAIN = (None, 0)
+WITHOUT = {**SMALL, "logistic_regression": False}
+
+
+@pytest.fixture(scope="module")
+def funnel():
+    X, Y = make_funnel(21_000, random_state=0, return_X_y=True)
+    return (X[:1000], Y[:1000]), (X[1000:], Y[1000:])
+
+
+def step_logits(model, X):
+    return model._predictor.logits(model._rows(X), None)
+
+
+def with_lists(X):
+    random = np.random.RandomState(0)
+    cities = np.array(["Paris", "Rome", "Oslo", "Bonn"])
+    return X.assign(seen=[list(random.choice(cities, random.randint(0, 4))) for _ in range(len(X))])
+
+
+@pytest.mark.parametrize("cls", [FSMDClassifier, FSClassifier])
+@pytest.mark.parametrize("early_stopping", [True, False])
+def test_few_rows_are_predicted_better(cls, early_stopping, funnel):
+    train, (X, Y) = funnel
+    params = {"early_stopping": early_stopping, "random_state": 0}
+    averaged, alone = (cls(logistic_regression=how, **params).fit(*train) for how in ("auto", False))
+    for k, (name, gain) in enumerate({"click": 0.03, "conversion": 0.003}.items()):
+        p, p_alone = averaged.predict_marginals(X)[:, k], alone.predict_marginals(X)[:, k]
+        assert roc_auc_score(Y[name], p) > roc_auc_score(Y[name], p_alone) + gain
+        assert log_loss(Y[name], p.astype(float)) < log_loss(Y[name], p_alone.astype(float)) - 0.005
+    assert alone.network_shares_ is None
+    if early_stopping:
+        assert (averaged.network_shares_ < 0.9).all()
+    else:
+        np.testing.assert_array_equal(averaged.network_shares_, 0.5)
+
+
+def test_the_regression_is_that_of_scikit_learn_on_one_hot_columns():
+    X, Y = make_frame(600)
+    X = with_lists(X)
+    model = FSMDClassifier(**WITHOUT | {"list_features": ["seen"], "early_stopping": False}).fit(X, Y)
+    encoder, network = model._encoder.main, model.module_
+    network.low_order.linear.numbers.data.zero_()
+    rows, targets = model._encoder.encode(X), model._targets.encode(Y, None, CHAIN)
+    found = regression.fit(network, rows, targets)
+    x = np.zeros((len(X), encoder.n_rows))
+    for i, codes in enumerate(rows.codes):
+        x[i, codes] = 1
+    (column,) = rows.lists
+    for i, (start, stop) in enumerate(zip(column.offsets, column.offsets[1:], strict=False)):
+        for code in column.flat[start:stop]:
+            x[i, code] += 1 / int(stop - start)
+    x = np.hstack([x, rows.numbers])
+    logits = found.logits(network, *rows.tensors()).numpy()
+    clicked = Y["click"] == 1
+    for k, used in enumerate([np.full(len(X), True), clicked]):
+        expected = LogisticRegression(C=0.1, max_iter=1000, tol=1e-8).fit(x[used], Y.iloc[:, k][used])
+        np.testing.assert_allclose(logits[:, k], expected.decision_function(x), atol=0.02)
+
+
+VARIANTS = {
+    "FM": {},
+    "FM per task": {"fm_sharing": "per_task"},
+    "field-weighted FM": {"low_order": "fwfm"},
+    "linear": {"low_order": "linear"},
+    "independent": {"link": "independent"},
+    "ensemble": {"n_members": 3},
+    "nothing shared": {"extractor": "separate", "link": "independent"},
+    "hashed": {"embedding_compression": "hash", "max_embedding_rows": 30},
+    "quotients": {"embedding_compression": "quotient_remainder", "max_embedding_rows": 20},
+    "lists, summed": {"list_features": ["seen"], "list_pooling": "sum"},
+    "lists, shared embeddings": {"list_features": ["seen"], "shared_embeddings": {"seen": "city"}},
+    "without batch norm": {"batch_norm": False},
+    "without an average": {"average_decay": 0.0},
+    "statistics": {"statistics_features": ["user"]},
+    "no numbers": {"categorical_features": "all"},
+}
+
+
+@pytest.mark.filterwarnings("ignore:embedding_compression='hash'")
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_the_network_becomes_the_mean_of_both(variant, monkeypatch):
+    """The log-odds after the fit are the mean of those of network and regression, at another level."""
+    params = VARIANTS[variant]
+    X, Y = make_frame(900)
+    if "list_features" in params:
+        X = with_lists(X)
+    if params.get("categorical_features") == "all":
+        X, params = X[["user", "city"]], {}
+    X_val, Y_val = X[600:], Y[600:]
+    before, average = [], regression.average
+
+    def recording(network, regressions, parts):
+        rows = parts[1].inputs
+        of_network = parts[1].outputs().numpy().copy()
+        of_regression = regressions.logits(network, *rows).numpy()
+        before.extend([of_network, of_regression])
+        shares = average(network, regressions, parts)
+        if not network.more_members:  # what is stored of the logits is changed like the network
+            torch.testing.assert_close(parts[1].outputs(), network(*rows), rtol=1e-4, atol=1e-4)
+        return shares
+
+    monkeypatch.setattr(corrections.regression, "average", recording)
+    model = MultiTaskClassifier(**SMALL | {"lr": 0.02} | params).fit(X[:600], Y[:600], X_val=X_val, Y_val=Y_val)
+    of_network, of_regression = before
+    shares = model.network_shares_
+    assert ((shares >= regression.LEAST) & (shares <= 1)).all()
+    assert (shares < 1).any()
+    if "n_members" not in params:
+        expected = shares * of_network + (1 - shares) * of_regression
+        difference = step_logits(model, X_val) - expected
+        np.testing.assert_allclose(difference, np.broadcast_to(difference[0], difference.shape), atol=1e-4)
+    assert np.std(of_regression, axis=0).min() > 0.1
+
+
+def test_the_means_are_right_afterwards(funnel):
+    (X, Y), _ = funnel
+    model = FSMDClassifier(random_state=0, target_statistics=None, early_stopping=False).fit(X, Y)
+    np.testing.assert_allclose(model.predict_marginals(X).mean(axis=0), Y.mean(), rtol=0.01)
+
+
+def test_values_are_predicted_as_before():
+    X, Y = make_funnel(1500, watch_time=True, random_state=0, return_X_y=True)
+    values = {"value_targets": ["watch_seconds"], "value_parents": {"watch_seconds": "click"}, "fm_sharing": "per_task"}
+    with_regression, without = (
+        FSMDClassifier(**SMALL | values, logistic_regression=how).fit(X, Y) for how in (True, False)
+    )
+    np.testing.assert_allclose(
+        with_regression.predict_values(X, conditional=True), without.predict_values(X, conditional=True), rtol=1e-4
+    )
+    assert abs(with_regression.predict_marginals(X) - without.predict_marginals(X)).max() > 0.02
+
+
+@pytest.mark.parametrize("share", [0.2, 0.5, 0.9])
+def test_many_validation_rows_determine_the_share(share):
+    random = np.random.RandomState(0)
+    z, other, rest = random.normal(size=(3, 100_000))
+    y = (random.uniform(size=len(z)) < expit(rest - 2 + share * z + (1 - share) * other)).astype(float)
+    assert regression.share_of(z, other, rest, y, np.ones(len(z))) == pytest.approx(share, abs=0.03)
+
+
+def test_few_validation_rows_leave_the_share_near_a_half():
+    random = np.random.RandomState(0)
+    z, other = random.normal(size=(2, 10))
+    y = (random.uniform(size=10) < expit(z)).astype(float)
+    assert regression.share_of(z, other, np.zeros(10), y, np.ones(10)) == pytest.approx(0.5, abs=0.2)
+    assert regression.share_of(1e6 * z, other, np.zeros(10), 1 - (z > 0), np.ones(10)) == regression.LEAST
+
+
+def steps(n, events):
+    labels = np.zeros((n, 1), dtype=np.float32)
+    labels[:events] = 1
+    return StepSums.from_targets(Targets(labels, None), (None,))
+
+
+@pytest.mark.parametrize(
+    ("n", "events", "expected"),
+    [(99_999, 50_000, True), (100_000, 50_000, False), (200_000, 999, True), (200_000, 1000, False)],
+)
+def test_auto_goes_by_rows_and_events(n, events, expected):
+    assert regression.are_few(n, steps(n, events)) is expected
+    assert regression.are_few(n, steps(n, n - events)) is expected  # the rarer class counts
+
+
+def test_the_parameter_decides(frame, monkeypatch):
+    monkeypatch.setattr(regression, "FEW_ROWS", 100)
+    monkeypatch.setattr(regression, "FEW_EVENTS", 0)
+    assert FSMDClassifier(**SMALL).fit(*frame).network_shares_ is None
+    assert FSMDClassifier(**SMALL, logistic_regression=True).fit(*frame).network_shares_ is not None
+    with pytest.raises(ValueError, match="The 'logistic_regression' parameter of FSMDClassifier must be"):
+        FSMDClassifier(logistic_regression="yes").fit(*frame)
+
+
+def test_models_without_first_order_terms_have_none(frame):
+    assert "logistic_regression" not in PLEClassifier().get_params()
+    assert PLEClassifier(**SMALL).fit(*frame).network_shares_ is None
+    assert MultiTaskClassifier(**SMALL, low_order=None, logistic_regression=True).fit(*frame).network_shares_ is None
+
+
+def test_lists_pooled_by_their_maximum(frame):
+    X, Y = with_lists(frame[0]), frame[1]
+    params = {**SMALL, "list_features": ["seen"], "list_pooling": "max"}
+    assert FSMDClassifier(**params).fit(X, Y).network_shares_ is None
+    with pytest.raises(ValueError, match="logistic_regression=True needs lists that are pooled by a sum"):
+        FSMDClassifier(**params, logistic_regression=True).fit(X, Y)
+
+
+def test_a_step_of_one_class_has_no_regression(frame):
+    X, Y = frame
+    model = FSMDClassifier(**SMALL, chain_loss="entire_space").fit(X, Y.assign(conversion=Y["click"]))
+    np.testing.assert_array_equal(model.network_shares_, [0.5, 1])
+    assert np.isfinite(model.predict_marginals(X)).all()
+
+
+def test_unknown_labels_and_weights_count(frame):
+    """Rows without a label, or with weight 0, might as well not be there."""
+    X, Y = frame
+    model = FSMDClassifier(**WITHOUT).fit(X, Y)
+    network, rows = model.module_, model._encoder.encode(X)
+    weights = np.ones(Y.shape)
+    weights[200:] = 0
+    Y_some = Y.astype(float)
+    Y_some.iloc[200:] = np.nan
+    few = regression.fit(network, rows.take(np.arange(200)), model._targets.encode(Y[:200], None, CHAIN, scale=False))
+    for labels, sample_weight in ((Y, weights), (Y_some, None)):
+        targets = model._targets.encode(labels, sample_weight, CHAIN, scale=False)
+        found = regression.fit(network, rows, targets)
+        torch.testing.assert_close(found.terms.categories.weight, few.terms.categories.weight, atol=1e-3, rtol=0)
+
+
+def test_bias_features_explain_their_part():
+    """Items are better at the positions that are clicked less, so without positions their weights would be too low."""
+    random = np.random.RandomState(0)
+    n = 4000
+    item = random.randint(0, 4, n)
+    position = np.where(random.uniform(size=n) < 0.8, item, random.randint(0, 4, n))
+    X = pd.DataFrame({"item": item.astype(str), "position": position.astype(str)})
+    y = (random.uniform(size=n) < expit(1.0 * item - 1.0 * position - 0.5)).astype(int)
+    params = {**WITHOUT, "link": "independent", "max_epochs": 1}
+    weights = []
+    for bias_features in (["position"], None):
+        X_fit = X if bias_features else X[["item"]]
+        model = MultiTaskClassifier(**params, bias_features=bias_features).fit(X_fit, y)
+        rows, targets = model._encoder.encode_shown(X_fit), model._targets.encode(y, None, (None,))
+        found = regression.fit(model.module_, rows, targets).terms.categories.weight[:, 0]
+        codes = model._encoder.encode(X_fit).codes[:, 0]
+        weights.append([float(found[codes[item == i][0]]) for i in range(4)])
+    assert weights[0][3] - weights[0][0] > 1.7
+    assert weights[1][3] - weights[1][0] < 0.9
+
+
+def test_a_sample_keeps_the_rows_with_events(frame, monkeypatch):
+    X, Y = frame
+    model = FSMDClassifier(**WITHOUT).fit(X, Y)
+    rows, targets = model._encoder.encode(X), model._targets.encode(Y, None, CHAIN)
+    width = rows.codes.shape[1] + rows.numbers.shape[1]
+    n_events = int(Y["click"].sum())
+    monkeypatch.setattr(regression, "MOST_ENTRIES", width * (2 * n_events + 10))
+    for selected in (rows, rows.select(np.arange(len(X)))):
+        some, labels = regression.sample(selected, targets)
+        assert len(some) == len(labels.labels) <= 2 * n_events + 10 < len(X)
+        assert labels.labels[:, 0].sum() == n_events
+    monkeypatch.setattr(regression, "MOST_ENTRIES", width * 40)
+    some, labels = regression.sample(rows, targets)
+    assert len(some) == 40
+    assert labels.labels[:, 0].sum() == 20
+
+
+def test_it_is_fitted_once_and_saved(frame, tmp_path):
+    X, Y = frame
+    model = FSMDClassifier(**SMALL, warm_start=True).fit(X, Y)
+    shares, terms = model.network_shares_, model.module_.low_order.linear.categories.weight.clone()
+    model.save(tmp_path / "model")
+    for read in (FSMDClassifier.load(tmp_path / "model"), pickle.loads(pickle.dumps(model))):
+        np.testing.assert_array_equal(read.network_shares_, shares)
+        np.testing.assert_array_equal(read.predict_marginals(X), model.predict_marginals(X))
+        assert read.partial_fit(X[:50], Y[:50]).network_shares_ is not None
+    model.set_params(lr=1e-9, max_epochs=1).fit(X, Y)
+    np.testing.assert_array_equal(model.network_shares_, shares)
+    torch.testing.assert_close(model.module_.low_order.linear.categories.weight, terms)
+
+
+def test_further_training_starts_from_the_mean(funnel):
+    """The weights before averaging over the steps, which further training starts from, have the regression too."""
+    (X, Y), (X_new, Y_new) = funnel
+    model = FSMDClassifier(random_state=0).fit(X, Y)
+    before = roc_auc_score(Y_new["click"], model.predict_marginals(X_new)[:, 0])
+    after = roc_auc_score(Y_new["click"], model.partial_fit(X[:200], Y[:200]).predict_marginals(X_new)[:, 0])
+    assert after > before - 0.02
+
+
+def test_files_of_former_versions_have_none(frame):
+    model = FSMDClassifier(**WITHOUT).fit(*frame)
+    state = model.__getstate__()
+    for name in ("logistic_regression", "adds_regressions"):
+        del state["net_"]["spec"][name]
+    del state["logistic_regression"]
+    read = FSMDClassifier()
+    read.__setstate__(state)
+    np.testing.assert_array_equal(read.predict_marginals(frame[0]), model.predict_marginals(frame[0]))
+    assert read.network_shares_ is None
+
+
+def test_partial_fit_begins_without(frame):
+    assert FSMDClassifier(**SMALL).partial_fit(*frame).network_shares_ is None
+
+
+def test_fit_dataset_adds_them(frame, tmp_path, monkeypatch):
+    X, Y = frame
+    X = X[["price", "visits", "city"]]
+    X.join(Y).to_parquet(tmp_path / "rows.parquet")
+    targets = list(Y)
+    model = FSMDClassifier(**SMALL).fit_dataset(tmp_path / "rows.parquet", targets)
+    assert model.network_shares_ is not None
+    alone = FSMDClassifier(**WITHOUT).fit_dataset(tmp_path / "rows.parquet", targets)
+    assert abs(model.predict_marginals(X) - alone.predict_marginals(X)).max() > 0.01
+    monkeypatch.setattr("sklearn_fsmd.training.level_rows.LEVEL_ROWS", 100)
+    assert FSMDClassifier(**SMALL).fit_dataset(tmp_path / "rows.parquet", targets).network_shares_ is None
+    forced = FSMDClassifier(**SMALL, logistic_regression=True).fit_dataset(tmp_path / "rows.parquet", targets)
+    assert forced.network_shares_ is not None
+
+
+def test_the_bits_do_not_depend_on_the_number_of_threads(funnel):
+    (X, Y), (X_new, _) = funnel
+    params = supported(DeepFMClassifier, SMALL)
+    one, two = (DeepFMClassifier(**params, n_threads=n).fit(X, Y).predict_marginals(X_new[:500]) for n in (1, 2))
+    np.testing.assert_array_equal(one, two)
