@@ -89,6 +89,7 @@ PLAIN = {
     "target_statistics": None,
     "chain_loss": "entire_space",
     "fm_scale": 1.0,
+    "logistic_regression": False,
 }
 """The parameters that both tables share, without the additions of this library."""
 

@@ -30,8 +30,10 @@ def parts(name, n, seed):
     return [(part.X.iloc[rows], part.Y.iloc[rows]) for part, rows in chosen], table.is_funnel
 
 
-def model_of(is_funnel, seed, **params):
-    return (FSMDClassifier if is_funnel else FSClassifier)(random_state=seed, **params)
+def model_of(is_funnel, seed, *, logistic_regression=False, **params):
+    """A model for a data set; by default the network alone, since its training is what most options change."""
+    cls = FSMDClassifier if is_funnel else FSClassifier
+    return cls(random_state=seed, logistic_regression=logistic_regression, **params)
 
 
 def evaluate(model, new, is_funnel):

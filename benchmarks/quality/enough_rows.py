@@ -1,6 +1,7 @@
-"""How many rows the network needs to be better than a logistic regression per target: ``make enough-rows``.
+"""How many rows are enough to be better than a logistic regression per target: ``make enough-rows``.
 
-Both have their defaults and are tested on rows that had no part in the fit, see ``by_rows.py``. The regression gets
+Contenders are the defaults, which average the network with such regressions on few rows, the network alone, and a
+pipeline with the regression of scikit-learn. All have their defaults and are tested on rows that had no part in the fit, see ``by_rows.py``. The regression gets
 one-hot columns for categories that occur twice, and standardised numbers. A separate regression for the step after a
 click is trained on the clicked rows.
 """
@@ -17,8 +18,11 @@ from benchmarks.quality import by_rows
 SIZES = (300, 1000, 3000, 10_000, 30_000)
 
 
-def evaluate_network(train, new, is_funnel, seed):
-    return by_rows.evaluate(by_rows.model_of(is_funnel, seed).fit(*train), new, is_funnel)
+def network(**params):
+    def evaluate(train, new, is_funnel, seed):
+        return by_rows.evaluate(by_rows.model_of(is_funnel, seed, **params).fit(*train), new, is_funnel)
+
+    return evaluate
 
 
 def evaluate_regression(train, new, is_funnel, seed):
@@ -43,7 +47,11 @@ def regression():
     return make_pipeline(columns, LogisticRegression(max_iter=1000))
 
 
-CONTENDERS = {"defaults": evaluate_network, "logistic regression": evaluate_regression}
+CONTENDERS = {
+    "defaults": network(logistic_regression="auto"),
+    "network alone": network(logistic_regression=False),
+    "logistic regression": evaluate_regression,
+}
 
 
 def rows_of(parts, is_funnel, seed):
