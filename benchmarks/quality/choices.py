@@ -21,7 +21,7 @@ VARIANTS = {
     "both losses": {"chain_loss": "both"},
     "fm_scale 1": {"fm_scale": 1.0},
     "no batch norm": {"batch_norm": False},
-    "before": {"target_statistics": None, "chain_loss": "entire_space", "fm_scale": 1.0, "logistic_regression": False},
+    "before": {"target_statistics": None, "chain_loss": "entire_space", "fm_scale": 1.0},
     "four members": {"n_members": 4},
     "embeddings of 8": {"embedding_dim": 8},
     "finer bins": {"numeric_bins": 128},
