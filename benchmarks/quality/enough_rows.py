@@ -1,9 +1,9 @@
 """How many rows are enough to be better than a logistic regression per target: ``make enough-rows``.
 
 Contenders are the defaults, which average the network with such regressions on few rows, the network alone, and a
-pipeline with the regression of scikit-learn. All have their defaults and are tested on rows that had no part in the fit, see ``by_rows.py``. The regression gets
-one-hot columns for categories that occur twice, and standardised numbers. A separate regression for the step after a
-click is trained on the clicked rows.
+pipeline with the regression of scikit-learn. All have their defaults and are tested on rows that had no part in the
+fit, see ``by_rows.py``. The pipeline gets one-hot columns for categories that occur twice, and standardised numbers. A
+separate regression for the step after a click is trained on the clicked rows.
 """
 
 import pandas as pd
