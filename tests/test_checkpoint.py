@@ -234,7 +234,7 @@ def test_a_checkpoint_without_the_encoding_is_refused(data, tmp_path, interrupt)
 
 @pytest.mark.filterwarnings("ignore")  # numpy and torch may warn of bad values
 def test_a_manipulated_checkpoint_is_refused_or_harmless(data, tmp_path, interrupt, rng):
-    """The checksum is valid. Such a file may only raise ValueError or be resumed without harm."""
+    """The checksum is valid. Such a file may only be refused, let the training diverge, or be resumed without harm."""
     path = tmp_path / "c"
     model = interrupt(FSMDClassifier(**PARAMS, checkpoint=path), *data)
     content, arrays = storage.read(path, "checkpoint")
@@ -252,7 +252,7 @@ def test_a_manipulated_checkpoint_is_refused_or_harmless(data, tmp_path, interru
         storage.write(path, "checkpoint", changed, others)
         try:
             done = clone(model).fit(*data, resume=True)
-        except ValueError:
+        except (ValueError, FloatingPointError):  # the latter for options of the optimizer, which may be any numbers
             n_refused += 1
         else:
             assert np.isfinite(done.predict_marginals(data[0])).all()

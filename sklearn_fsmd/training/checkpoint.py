@@ -7,6 +7,7 @@ import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from numbers import Real
 from pathlib import Path
 from typing import Any
 
@@ -175,7 +176,7 @@ class Checkpoint(Callback):
         net.balance.load_state_dict(state["balance"])
         self.batches.generator.set_state(state["order"])
         set_dropout_state(net.module_, state["dropout"])
-        net.take_history(state["history"])
+        net.take_history([_checked(epoch) for epoch in state["history"]])
         if self.stopping is not None:
             self.stopping.load_state_dict(state["stopping"])
             if self.stopping.best_weights or state.get("within") is None:  # there are none before the first check
@@ -191,7 +192,7 @@ class Checkpoint(Callback):
             return
         within, self.within = self.within, None
         with self._refuse_invalid_content():
-            net.history[-1].update(within["epoch"])
+            net.history[-1].update(_checked(within["epoch"]))
             losses, sizes = within["losses"], within["sizes"]
             net.resumed_epoch = list(losses.to(net.device)), [int(size) for size in sizes]
             if self.stopping is not None:
@@ -281,6 +282,14 @@ def _load_optimizer(optimizer: Any, state: dict[str, Any]) -> None:
         for name, value in values.items():
             if isinstance(value, torch.Tensor) and value.dtype == torch.int32:
                 optimizer.state[parameters[i]][name] = value.to(parameters[i].device)
+
+
+def _checked(epoch: dict[str, Any]) -> dict[str, Any]:
+    """The history of an epoch, whose values must be numbers."""
+    for name, value in epoch.items():
+        if not isinstance(value, Real):
+            raise ValueError(f"{name!r} in the history is {value!r}")
+    return epoch
 
 
 def _types_of(value: Any) -> Any:

@@ -18,7 +18,6 @@ from scipy import sparse
 from scipy.optimize import minimize_scalar
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
-from threadpoolctl import threadpool_limits
 from torch import Tensor
 
 from sklearn_fsmd.encoding.columns import evenly_spaced
@@ -26,6 +25,7 @@ from sklearn_fsmd.encoding.table import Encoded
 from sklearn_fsmd.encoding.targets import LabelledRows, StepSums, Targets
 from sklearn_fsmd.network import FM, Embedded, Linear, Lists, Member, MultiTaskNetwork
 from sklearn_fsmd.parameters import LOW_ORDER, NetworkParameters
+from sklearn_fsmd.parameters.machine import cpu_by_default, seeded
 from sklearn_fsmd.training.level import binary_tasks_of, information, level_of, trials
 from sklearn_fsmd.training.member_logits import MemberLogits
 
@@ -114,15 +114,18 @@ def fit(network: MultiTaskNetwork, rows: Encoded, targets: Targets) -> Regressio
     parents = network.link.parents
     device, n_rows = network.slopes.device, len(network.embedding.table.weight)
     linear = _linear_of(network)
-    terms = Linear(n_rows, len(linear.numbers), len(parents), pooling=linear.pooling).requires_grad_(False).to(device)
-    terms.categories.weight.zero_()
-    intercepts, has = torch.zeros(len(parents), device=device), np.zeros(len(parents), dtype=bool)
+    with seeded(0), cpu_by_default():
+        terms = Linear(n_rows, len(linear.numbers), len(parents), pooling=linear.pooling).requires_grad_(False)
+    terms.to(device).categories.weight.zero_()
+    intercepts = torch.zeros(len(parents), dtype=torch.float32, device=device)
+    has = np.zeros(len(parents), dtype=bool)
     columns, x = _one_hot(network, rows, n_rows)
     for k, parent in enumerate(parents):
-        weights = targets.counts(k, parent)
-        used, y = weights > 0, targets.labels[:, k]
+        weights, y = targets.counts(k, parent).astype(np.float64), targets.labels[:, k]
+        used = weights > 0
         if len(np.unique(y[used])) < 2:
             continue
+        weights *= weights.sum() / np.square(weights).sum()  # their sum is the effective number of rows
         regression = _regression(x[used], y[used], weights[used])
         w = np.zeros(n_rows + rows.numbers.shape[1], dtype=np.float32)
         is_feature = columns < len(w)
@@ -134,7 +137,7 @@ def fit(network: MultiTaskNetwork, rows: Encoded, targets: Targets) -> Regressio
 
 
 def _regression(x: sparse.csr_matrix, y: np.ndarray, weights: np.ndarray) -> LogisticRegression:
-    with warnings.catch_warnings(), threadpool_limits(1):  # sums in one thread, so that their bits are the same
+    with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # further iterations change the AUC by less than 0.0001
         return LogisticRegression(C=C, max_iter=MAX_ITER).fit(x, y, sample_weight=weights)
 
