@@ -62,7 +62,7 @@ def test_ragged_rows_are_indexed_like_those_of_a_tensor():
 @pytest.mark.parametrize("pooling", ["mean", "sum", "max"])
 def test_a_field_is_the_pooled_vector_of_the_values(pooling):
     X, Y = make_lists(60)
-    model = fit(X, Y, list_pooling=pooling)
+    model = fit(X, Y, list_pooling=pooling, logistic_regression=False)
     network, encoder = model.module_, model._encoder
     codes, numbers, lists = encoder.encode_main(X).tensors()
     x = network.embedding(codes, numbers, lists)

@@ -55,18 +55,19 @@ PLE_PARAMS, MMOE_PARAMS, CHAIN_PARAMS = (
     {"n_experts"},
     {"chain_loss"},
 )
+REGRESSION = "logistic_regression"
 FM_PARAMS = {"fm_sharing", "fm_scale"}
 UNUSED_PARAMS = {
     BaseMTL: {*PLE_PARAMS, *MMOE_PARAMS, "gate_dims", *CHAIN_PARAMS},
     DeepFMClassifier: {*PLE_PARAMS, *MMOE_PARAMS, "gate_dims", *CHAIN_PARAMS},
-    ESMMClassifier: {*PLE_PARAMS, *MMOE_PARAMS, "gate_dims", *FM_PARAMS},
+    ESMMClassifier: {*PLE_PARAMS, *MMOE_PARAMS, "gate_dims", *FM_PARAMS, REGRESSION},
     FGClassifier: {*PLE_PARAMS, *CHAIN_PARAMS},
     FSClassifier: {*MMOE_PARAMS, *CHAIN_PARAMS},
     FSMDClassifier: MMOE_PARAMS,
-    MMoEClassifier: {*PLE_PARAMS, *FM_PARAMS, *CHAIN_PARAMS},
-    PLEClassifier: {*MMOE_PARAMS, *FM_PARAMS, *CHAIN_PARAMS},
-    SharedBottomClassifier: {*PLE_PARAMS, *MMOE_PARAMS, "gate_dims", *FM_PARAMS, *CHAIN_PARAMS},
-    SingleTaskClassifier: {*PLE_PARAMS, *MMOE_PARAMS, "gate_dims", *FM_PARAMS, *CHAIN_PARAMS},
+    MMoEClassifier: {*PLE_PARAMS, *FM_PARAMS, REGRESSION, *CHAIN_PARAMS},
+    PLEClassifier: {*MMOE_PARAMS, *FM_PARAMS, REGRESSION, *CHAIN_PARAMS},
+    SharedBottomClassifier: {*PLE_PARAMS, *MMOE_PARAMS, "gate_dims", *FM_PARAMS, REGRESSION, *CHAIN_PARAMS},
+    SingleTaskClassifier: {*PLE_PARAMS, *MMOE_PARAMS, "gate_dims", *FM_PARAMS, REGRESSION, *CHAIN_PARAMS},
     WideDeepClassifier: {*PLE_PARAMS, *MMOE_PARAMS, "gate_dims", *FM_PARAMS, *CHAIN_PARAMS},
 }
 

@@ -210,7 +210,7 @@ def test_a_field_is_a_linear_map_of_the_vector(n_sets):
 
 def test_fm_and_extractor_use_fields_and_linear_terms_use_components():
     X, Y = make_vectors(80)
-    model = fit(X, Y, statistics_features=["user"], fm_scale=1.0)
+    model = fit(X, Y, statistics_features=["user"], fm_scale=1.0, logistic_regression=False)
     encoder, network = model._encoder, model.module_
     numbers = encoder.encode_main(X).numbers
     n_statistics = encoder.statistics.n_columns

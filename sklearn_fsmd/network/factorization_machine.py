@@ -144,9 +144,8 @@ def _linear(p: NetworkParameters, columns: Columns, n_tasks: int, n_sets: int) -
 
 @LOW_ORDER.register("fm", reads=("fm_sharing", "fm_scale", "logistic_regression"))
 def _fm(p: NetworkParameters, columns: Columns, n_tasks: int, n_sets: int, cls: type[FM] = FM) -> FM:
-    assert p.logistic_regression != "auto"  # a fit replaces "auto" by True or False
-    # Regressions differ by task, and so does an FM that is averaged with them.
-    sharing = "per_task" if p.logistic_regression else p.fm_sharing
+    # Regressions differ by task, and so does an FM that is averaged with them. A fit replaces "auto" by True or False.
+    sharing = "per_task" if p.logistic_regression is True else p.fm_sharing
     options: dict[str, Any] = {"sharing": sharing, "scale": p.fm_scale, "pooling": p.list_pooling}
     return cls(columns, n_tasks, p.embedding_dim, n_sets=n_sets, **options)
 

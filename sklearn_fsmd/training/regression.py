@@ -57,13 +57,13 @@ def adds_regressions(p: NetworkParameters, has_lists: bool, is_few: bool) -> boo
     if p.low_order is None or "logistic_regression" not in LOW_ORDER.parts[p.low_order].reads:
         return False
     if has_lists and p.list_pooling == "max":
-        if p.logistic_regression is True:
+        if p.logistic_regression not in (False, "auto"):
             raise ValueError(
                 "logistic_regression=True needs lists that are pooled by a sum, and list_pooling='max' is none. Set "
                 "list_pooling='mean', or logistic_regression=False."
             )
         return False
-    return is_few if p.logistic_regression == "auto" else p.logistic_regression
+    return is_few if p.logistic_regression == "auto" else bool(p.logistic_regression)
 
 
 def sample(rows: Encoded, targets: Targets) -> LabelledRows:
@@ -91,7 +91,7 @@ class Regressions(NamedTuple):
     ----------
     terms : the weights of table rows and numbers, for each of the `K` steps.
     intercepts : (K,)
-    has : (K,) bool, whether the step has a regression: its labels have two classes.
+    has : (K,) bool, whether the step has a regression: its labels have two classes, and some column is not constant.
     """
 
     terms: Linear
@@ -120,19 +120,21 @@ def fit(network: MultiTaskNetwork, rows: Encoded, targets: Targets) -> Regressio
     intercepts = torch.zeros(len(parents), dtype=torch.float32, device=device)
     has = np.zeros(len(parents), dtype=bool)
     columns, x = _one_hot(network, rows, n_rows)
+    means, scales = _means_and_scales(rows.numbers)
     for k, parent in enumerate(parents):
         weights, y = targets.counts(k, parent).astype(np.float64), targets.labels[:, k]
         used = weights > 0
-        if len(np.unique(y[used])) < 2:
+        if not len(columns) or len(np.unique(y[used])) < 2:
             continue
         weights *= weights.sum() / np.square(weights).sum()  # their sum is the effective number of rows
         regression = _regression(x[used], y[used], weights[used])
-        w = np.zeros(n_rows + rows.numbers.shape[1], dtype=np.float32)
+        w = np.zeros(n_rows + len(scales))
         is_feature = columns < len(w)
         w[columns[is_feature]] = regression.coef_[0, is_feature]
+        w[n_rows:] /= scales
         terms.categories.weight[:, k] = torch.from_numpy(w[:n_rows])
-        terms.numbers[: rows.numbers.shape[1], k] = torch.from_numpy(w[n_rows:])
-        intercepts[k], has[k] = float(regression.intercept_[0]), True
+        terms.numbers[: len(scales), k] = torch.from_numpy(w[n_rows:])
+        intercepts[k], has[k] = float(regression.intercept_[0] - w[n_rows:] @ means), True
     return Regressions(terms, intercepts, has)
 
 
@@ -147,8 +149,8 @@ def _one_hot(network: MultiTaskNetwork, rows: Encoded, n_rows: int) -> tuple[np.
 
     The columns are the rows of the table, the numbers, and the codes and numbers of the bias features.
     """
-    codes, _, *lists = replace(rows, bias=None).tensors(network.slopes.device)
-    located = network.embedding.locate(codes, *lists)
+    device_codes, _, *lists = replace(rows, bias=None).tensors(network.slopes.device)
+    located = network.embedding.locate(device_codes, *lists)
     blocks = [_counts(located.codes.cpu().numpy(), n_rows)]
     for column in located.lists or ():
         values, offsets = column.flat.cpu().numpy(), column.offsets.cpu().numpy()
@@ -156,13 +158,25 @@ def _one_hot(network: MultiTaskNetwork, rows: Encoded, n_rows: int) -> tuple[np.
         if _linear_of(network).pooling == "mean":
             shares /= np.repeat(np.diff(offsets), np.diff(offsets))
         blocks[0] = blocks[0] + sparse.csr_matrix((shares, values, offsets), shape=(len(rows), n_rows))
-    blocks.append(sparse.csr_matrix(rows.numbers))
+    blocks.append(_standardised(rows.numbers))
     if rows.bias is not None:
-        bias_codes = rows.bias.codes
-        blocks += [_counts(bias_codes, int(bias_codes.max(initial=0)) + 1), sparse.csr_matrix(rows.bias.numbers)]
+        codes, numbers = rows.bias.codes, rows.bias.numbers
+        blocks += [_counts(codes, int(codes.max(initial=0)) + 1), _standardised(numbers)]
     x = sparse.hstack(blocks, format="csr")
     columns, indices = np.unique(x.indices, return_inverse=True)
     return columns, sparse.csr_matrix((x.data, indices.astype(np.int32), x.indptr), shape=(len(rows), len(columns)))
+
+
+def _means_and_scales(numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and standard deviation of each column; 1 instead of a deviation of 0."""
+    scales = numbers.std(axis=0, dtype=np.float64)
+    return numbers.mean(axis=0, dtype=np.float64), np.where(scales > 0, scales, 1.0)
+
+
+def _standardised(numbers: np.ndarray) -> sparse.csr_matrix:
+    """The numbers with mean 0 and standard deviation 1, whatever `numeric_scaling` is, since the penalty needs that."""
+    means, scales = _means_and_scales(numbers)
+    return sparse.csr_matrix(((numbers - means) / scales).astype(np.float32))
 
 
 def _counts(codes: np.ndarray, n_columns: int) -> sparse.csr_matrix:

@@ -68,7 +68,8 @@ def test_the_regression_is_that_of_scikit_learn_on_one_hot_columns():
     for i, (start, stop) in enumerate(zip(column.offsets, column.offsets[1:], strict=False)):
         for code in column.flat[start:stop]:
             x[i, code] += 1 / int(stop - start)
-    x = np.hstack([x, rows.numbers])
+    numbers = rows.numbers.astype(float)
+    x = np.hstack([x, (numbers - numbers.mean(axis=0)) / numbers.std(axis=0)])
     logits = found.logits(network, *rows.tensors()).numpy()
     clicked = Y["click"] == 1
     for k, used in enumerate([np.full(len(X), True), clicked]):
@@ -203,6 +204,26 @@ def test_lists_pooled_by_their_maximum(frame):
         FSMDClassifier(**params, logistic_regression=True).fit(X, Y)
 
 
+def test_constant_columns_have_no_regression(frame):
+    X, Y = pd.DataFrame({"price": np.full(300, 2.0)}), frame[1]
+    model = FSMDClassifier(**SMALL, numeric_scaling=None, target_statistics=None).set_params(numeric_bins=0).fit(X, Y)
+    np.testing.assert_array_equal(model.network_shares_, 1)
+
+
+@pytest.mark.parametrize("unit", [1e-6, 1.0, 1e12])
+def test_the_unit_of_a_number_does_not_matter(unit, frame):
+    """The ridge penalty is that of standardised numbers, also if the network gets numbers as they are."""
+    X, Y = frame[0][["visits"]].astype(float).fillna(0) * unit, frame[1]
+    params = WITHOUT | {"numeric_scaling": None, "numeric_bins": 0, "max_epochs": 1}
+    model = FSMDClassifier(**params).fit(X, Y)
+    rows = model._encoder.encode(X)
+    found = regression.fit(model.module_, rows, model._targets.encode(Y, None, CHAIN))
+    logits = found.logits(model.module_, *rows.tensors()).numpy()
+    z = (X - X.mean()) / X.std(ddof=0)
+    expected = LogisticRegression(C=0.1).fit(z, Y["click"]).decision_function(z)
+    np.testing.assert_allclose(logits[:, 0], expected, atol=1e-3)
+
+
 def test_a_step_of_one_class_has_no_regression(frame):
     X, Y = frame
     model = FSMDClassifier(**SMALL, chain_loss="entire_space").fit(X, Y.assign(conversion=Y["click"]))
@@ -212,7 +233,7 @@ def test_a_step_of_one_class_has_no_regression(frame):
 
 def test_unknown_labels_and_weights_count(frame):
     """Rows without a label, or with weight 0, might as well not be there."""
-    X, Y = frame
+    X, Y = frame[0][["user", "city"]], frame[1]
     model = FSMDClassifier(**WITHOUT).fit(X, Y)
     network, rows = model.module_, model._encoder.encode(X)
     weights = np.ones(Y.shape)
