@@ -60,6 +60,8 @@ def correct(
             set_slopes(network, _outputs(members), members[1].bias_logits(), rates)
         if regressions is not None:
             shares = regression.average(network, regressions, members)
+            if len(parts) > 1:  # those of the mean
+                set_slopes(network, _outputs(members), members[1].bias_logits(), rates)
         for _ in range(N_ENSEMBLE_ITERATIONS if len(network.members) > 1 else 1):
             added = set_level(network, _outputs(members), rates, negative_sampling_rate)
             for part in members:

@@ -99,7 +99,7 @@ VARIANTS = {
 @pytest.mark.filterwarnings("ignore:embedding_compression='hash'")
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_the_network_becomes_the_mean_of_both(variant, monkeypatch):
-    """The log-odds after the fit are the mean of those of network and regression, at another level."""
+    """The log-odds after the fit are the mean of those of network and regression, at another level and slope."""
     params = VARIANTS[variant]
     X, Y = make_frame(900)
     if "list_features" in params:
@@ -113,7 +113,7 @@ def test_the_network_becomes_the_mean_of_both(variant, monkeypatch):
         rows = parts[1].inputs
         of_network = parts[1].outputs().numpy().copy()
         of_regression = regressions.logits(network, *rows).numpy()
-        before.extend([of_network, of_regression])
+        before.extend([of_network, of_regression, network.slopes.numpy().copy()])
         shares = average(network, regressions, parts)
         if not network.more_members:  # what is stored of the logits is changed like the network
             torch.testing.assert_close(parts[1].outputs(), network(*rows), rtol=1e-4, atol=1e-4)
@@ -121,12 +121,13 @@ def test_the_network_becomes_the_mean_of_both(variant, monkeypatch):
 
     monkeypatch.setattr(corrections.regression, "average", recording)
     model = MultiTaskClassifier(**SMALL | {"lr": 0.02} | params).fit(X[:600], Y[:600], X_val=X_val, Y_val=Y_val)
-    of_network, of_regression = before
+    of_network, of_regression, slopes = before
     shares = model.network_shares_
     assert ((shares >= regression.LEAST) & (shares <= 1)).all()
     assert (shares < 1).any()
     if "n_members" not in params:
         expected = shares * of_network + (1 - shares) * of_regression
+        expected *= model.module_.slopes.numpy() / slopes
         difference = step_logits(model, X_val) - expected
         np.testing.assert_allclose(difference, np.broadcast_to(difference[0], difference.shape), atol=1e-4)
     assert np.std(of_regression, axis=0).min() > 0.1

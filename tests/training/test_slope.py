@@ -129,7 +129,7 @@ def test_slopes_improve_predictions_of_new_rows_and_keep_their_order(cls, n_memb
     train, valid, (X, Y) = data
     options = {"X_val": valid[0], "Y_val": valid[1]}
     overconfident = {**QUICK, "statistics_features": ["user_id", "item_id"], "n_members": n_members}
-    overconfident["validation_metric"] = "mean_auc"  # by the loss it would stop before
+    overconfident |= {"validation_metric": "mean_auc", "logistic_regression": False}  # by the loss it would stop before
     model = cls(**overconfident).fit(*train, **options)
     monkeypatch.setattr(corrections, "set_slopes", lambda *given: None)
     as_trained = cls(**overconfident).fit(*train, **options)
@@ -235,7 +235,7 @@ def test_with_a_bias_tower_only_the_logits_of_items_are_scaled(n_members, monkey
 
     monkeypatch.setattr(corrections, "set_slopes", recording)
     X, Y = make_funnel(4000, position_bias=2.0, random_state=0, return_X_y=True)
-    params = {**QUICK, "n_members": n_members, "bias_features": ["position"]}
+    params = {**QUICK, "n_members": n_members, "bias_features": ["position"], "logistic_regression": False}
     model = FSMDClassifier(**params).fit(X[:3000], Y[:3000], X_val=X[3000:], Y_val=labels_of_later_days(Y[3000:]))
     (network, bias_logits, before), *more = found
     assert not more
