@@ -128,7 +128,7 @@ class Learning(Statistics, Calibration, Saving, Reading, ClassifierMixin, BaseEs
             is_few = regression.are_few(len(X), steps)
             adds_regressions = regression.adds_regressions(self, bool(encoder.main.lists), is_few)
         if level is not None and adds_regressions:
-            level = level._replace(of_regressions=regression.sample(*train))
+            level = level._replace(of_regressions=regression.samples(*train, parents))
         train, valid, level = self._with_statistics(encoder, train, valid, level, random, more=more)
         if net is None:
             resumes = checkpoint is not None and checkpoint.resumes

@@ -23,7 +23,7 @@ def correct(
     rates: np.ndarray | None,
     with_values: TensorData | None = None,
     negative_sampling_rate: float = 1.0,
-    of_regressions: LabelledRows | None = None,
+    of_regressions: Sequence[LabelledRows] | None = None,
 ) -> np.ndarray | None:
     """Set the slopes of the predictions by the validation rows, and their level by the observed means.
 
@@ -38,8 +38,8 @@ def correct(
     rates : (K,), how often each step happened in all training rows. None, for a chunk, corrects the values alone.
     with_values : the training rows by which values are corrected; those of `parts` if None.
     negative_sampling_rate : the share of the rows without the first event that are in the log.
-    of_regressions : the rows that regressions are fitted on, which are averaged with the network before its level is
-        set; None if there are to be none.
+    of_regressions : the rows that the regression of each step is fitted on, which is averaged with the network before
+        its level is set; None if there are to be none.
 
     Returns
     -------
@@ -51,7 +51,7 @@ def correct(
         set_level_of_values(network, _outputs(value_members), is_chunk=rates is None)
     if rates is None:
         return None
-    shares, regressions = None, None if of_regressions is None else regression.fit(network, *of_regressions)
+    shares, regressions = None, None if of_regressions is None else regression.fit(network, of_regressions)
     moved = [member.towers.output.bias for member in network.members]
     if regressions is not None:
         moved = [tensor for member in network.members for tensor in regression.moved(member)]

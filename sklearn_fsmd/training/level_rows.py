@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -30,8 +31,8 @@ class LevelRows(NamedTuple):
     labels raise the rates of their categories, which does not happen to new rows. So they get rates without their own
     labels. `negative_sampling_rate` is the share of the rows without the first event that are in the log.
 
-    `of_regressions` are the rows that logistic regressions are fitted on, without statistics; None if there are to be
-    none.
+    `of_regressions` are the rows that the logistic regression of each step is fitted on, without statistics; None if
+    there are to be none.
     """
 
     rows: Encoded
@@ -39,7 +40,7 @@ class LevelRows(NamedTuple):
     rates: np.ndarray | None
     with_values: tuple[Encoded, Targets] | None
     negative_sampling_rate: float
-    of_regressions: LabelledRows | None = None
+    of_regressions: Sequence[LabelledRows] | None = None
 
     def with_statistics(self, statistics: TargetStatistics) -> LevelRows:
         """The rows with statistics of the targets, which have been learned from all rows."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -23,6 +24,7 @@ from torch import Tensor
 from sklearn_fsmd.encoding.columns import evenly_spaced
 from sklearn_fsmd.encoding.table import Encoded
 from sklearn_fsmd.encoding.targets import LabelledRows, StepSums, Targets
+from sklearn_fsmd.inference import in_chunks_alone
 from sklearn_fsmd.network import FM, Embedded, Linear, Lists, Member, MultiTaskNetwork
 from sklearn_fsmd.parameters import LOW_ORDER, NetworkParameters
 from sklearn_fsmd.parameters.machine import cpu_by_default, seeded
@@ -34,7 +36,7 @@ FEW_ROWS, FEW_EVENTS = 100_000, 1000
 C, MAX_ITER = 0.1, 200
 """Inverse strength of the ridge penalty, and largest number of iterations, as in scikit-learn."""
 MOST_ENTRIES = 5_000_000
-"""The largest number of entries of the regressions' rows; of more rows a sample is used."""
+"""The largest number of entries of the rows of a regression; of more rows a sample is used."""
 SHARE, SPREAD, LEAST = 0.5, 0.3, 0.05
 """Mean and standard deviation of the prior of the network's share of the log-odds, and its smallest value."""
 
@@ -42,8 +44,8 @@ SHARE, SPREAD, LEAST = 0.5, 0.3, 0.05
 def are_few(n_rows: int, steps: StepSums) -> bool:
     """Whether there are so few training rows, or so few events of a step, that "auto" adds regressions."""
     events = np.minimum(steps.positive, steps.tried - steps.positive)
-    share = np.divide(events, steps.tried, out=np.zeros_like(events), where=steps.tried > 0)
-    return n_rows < FEW_ROWS or bool((share * steps.n_labels < FEW_EVENTS).any())
+    n_events = np.divide(events, steps.tried, out=np.zeros_like(events), where=steps.tried > 0) * steps.n_labels
+    return n_rows < FEW_ROWS or bool(((n_events > 0) & (n_events < FEW_EVENTS)).any())
 
 
 def adds_regressions(p: NetworkParameters, has_lists: bool, is_few: bool) -> bool:
@@ -66,22 +68,30 @@ def adds_regressions(p: NetworkParameters, has_lists: bool, is_few: bool) -> boo
     return is_few if p.logistic_regression == "auto" else bool(p.logistic_regression)
 
 
-def sample(rows: Encoded, targets: Targets) -> LabelledRows:
-    """The rows that the regressions are fitted on: all, or the rows with an event and a sample of the others.
+def samples(rows: Encoded, targets: Targets, parents: Sequence[int | None]) -> list[LabelledRows]:
+    """The rows that the regression of each step is fitted on: all of them, or a sample in which each class is half.
 
-    Of the rows with an event at most as many are chosen as make up half of all. A sample of them that has more events
-    than the data has another level, which is set afterwards, and the same weights of columns.
+    A sample has the events of a rare step, and another level than the data. The weights of the columns are those of the
+    data nevertheless, and the level is set afterwards.
     """
     bias_width = 0 if rows.bias is None else rows.bias.codes.shape[1] + rows.bias.numbers.shape[1]
     width = rows.codes.shape[1] + rows.numbers.shape[1] + bias_width
-    chosen, most = np.arange(len(rows)), MOST_ENTRIES // max(width, 1)
-    if len(rows) > most:
-        has_event = (targets.labels * (targets.full_weights > 0)).any(axis=1)
-        events, others = np.flatnonzero(has_event), np.flatnonzero(~has_event)
-        events = events[evenly_spaced(len(events), max(most // 2, most - len(others)))]
-        others = others[evenly_spaced(len(others), most - len(events))]
-        chosen = np.sort(np.concatenate([events, others]))
-    return rows.take(chosen if rows.rows is None else rows.rows[chosen]), targets.part(chosen)
+    most = MOST_ENTRIES // max(width, 1)
+
+    def part(chosen: np.ndarray) -> LabelledRows:
+        return rows.take(chosen if rows.rows is None else rows.rows[chosen]), targets.part(chosen)
+
+    if len(rows) <= most:
+        return [part(np.arange(len(rows)))] * len(parents)
+    chosen = []
+    for k, parent in enumerate(parents):
+        used = targets.counts(k, parent) > 0
+        positive, negative = np.flatnonzero(used & (targets.labels[:, k] == 1)), np.flatnonzero(used)
+        negative = np.setdiff1d(negative, positive, assume_unique=True)
+        positive = positive[evenly_spaced(len(positive), max(most // 2, most - len(negative)))]
+        negative = negative[evenly_spaced(len(negative), most - len(positive))]
+        chosen.append(np.sort(np.concatenate([positive, negative])))
+    return list(map(part, chosen))
 
 
 class Regressions(NamedTuple):
@@ -105,23 +115,24 @@ class Regressions(NamedTuple):
         return self.terms(Embedded(located.codes, numbers, numbers, numbers, located.lists)) + self.intercepts
 
 
-def fit(network: MultiTaskNetwork, rows: Encoded, targets: Targets) -> Regressions:
-    """Fit a regression for each step on the rows in which it took place.
+def fit(network: MultiTaskNetwork, rows_of_steps: Sequence[LabelledRows]) -> Regressions:
+    """Fit a regression for each step on the rows in which it took place; `rows_of_steps` are its rows, see `samples`.
 
     The rows have no statistics of the targets, so a network that has them gives them no weight. Bias features are
     further columns, whose weights are left out, so that the others are those of rows at the same position.
     """
-    parents = network.link.parents
-    device, n_rows = network.slopes.device, len(network.embedding.table.weight)
-    linear = _linear_of(network)
+    parents, device, linear = network.link.parents, network.slopes.device, _linear_of(network)
+    n_rows, former = len(linear.categories.weight), None
     with seeded(0), cpu_by_default():
         terms = Linear(n_rows, len(linear.numbers), len(parents), pooling=linear.pooling).requires_grad_(False)
     terms.to(device).categories.weight.zero_()
     intercepts = torch.zeros(len(parents), dtype=torch.float32, device=device)
     has = np.zeros(len(parents), dtype=bool)
-    columns, x = _one_hot(network, rows, n_rows)
-    means, scales = _means_and_scales(rows.numbers)
-    for k, parent in enumerate(parents):
+    for k, (parent, (rows, targets)) in enumerate(zip(parents, rows_of_steps, strict=True)):
+        if rows is not former:
+            columns, x = _one_hot(network, rows, n_rows)
+            means, scales = _means_and_scales(rows.numbers)
+            former = rows
         weights, y = targets.counts(k, parent).astype(np.float64), targets.labels[:, k]
         used = weights > 0
         if not len(columns) or len(np.unique(y[used])) < 2:
@@ -200,7 +211,7 @@ def average(network: MultiTaskNetwork, regressions: Regressions, parts: Sequence
     shares : (K,), the share of the network; the rest is that of the regression.
     """
     parents = network.link.parents
-    added = [regressions.logits(network, *part.inputs) for part in parts]
+    added = [in_chunks_alone(partial(regressions.logits, network), *part.inputs) for part in parts]
     shares = np.where(regressions.has, SHARE, 1.0)
     if len(parts) > 1:
         valid, z_regression = parts[1], added[1].cpu().numpy().astype(np.float64)

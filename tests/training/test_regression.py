@@ -60,7 +60,7 @@ def test_the_regression_is_that_of_scikit_learn_on_one_hot_columns():
     encoder, network = model._encoder.main, model.module_
     network.low_order.linear.numbers.data.zero_()
     rows, targets = model._encoder.encode(X), model._targets.encode(Y, None, CHAIN)
-    found = regression.fit(network, rows, targets)
+    found = regression.fit(network, [(rows, targets)] * 2)
     x = np.zeros((len(X), encoder.n_rows))
     for i, codes in enumerate(rows.codes):
         x[i, codes] = 1
@@ -180,6 +180,7 @@ def steps(n, events):
 def test_auto_goes_by_rows_and_events(n, events, expected):
     assert regression.are_few(n, steps(n, events)) is expected
     assert regression.are_few(n, steps(n, n - events)) is expected  # the rarer class counts
+    assert not regression.are_few(200_000, steps(200_000, 0))  # there is nothing to fit
 
 
 def test_the_parameter_decides(frame, monkeypatch):
@@ -218,7 +219,7 @@ def test_the_unit_of_a_number_does_not_matter(unit, frame):
     params = WITHOUT | {"numeric_scaling": None, "numeric_bins": 0, "max_epochs": 1}
     model = FSMDClassifier(**params).fit(X, Y)
     rows = model._encoder.encode(X)
-    found = regression.fit(model.module_, rows, model._targets.encode(Y, None, CHAIN))
+    found = regression.fit(model.module_, [(rows, model._targets.encode(Y, None, CHAIN))] * 2)
     logits = found.logits(model.module_, *rows.tensors()).numpy()
     z = (X - X.mean()) / X.std(ddof=0)
     expected = LogisticRegression(C=0.1).fit(z, Y["click"]).decision_function(z)
@@ -241,10 +242,11 @@ def test_unknown_labels_and_weights_count(frame):
     weights[200:] = 0
     Y_some = Y.astype(float)
     Y_some.iloc[200:] = np.nan
-    few = regression.fit(network, rows.take(np.arange(200)), model._targets.encode(Y[:200], None, CHAIN, scale=False))
+    known = rows.take(np.arange(200)), model._targets.encode(Y[:200], None, CHAIN, scale=False)
+    few = regression.fit(network, [known] * 2)
     for labels, sample_weight in ((Y, weights), (Y_some, None)):
         targets = model._targets.encode(labels, sample_weight, CHAIN, scale=False)
-        found = regression.fit(network, rows, targets)
+        found = regression.fit(network, [(rows, targets)] * 2)
         torch.testing.assert_close(found.terms.categories.weight, few.terms.categories.weight, atol=1e-3, rtol=0)
 
 
@@ -262,28 +264,44 @@ def test_bias_features_explain_their_part():
         X_fit = X if bias_features else X[["item"]]
         model = MultiTaskClassifier(**params, bias_features=bias_features).fit(X_fit, y)
         rows, targets = model._encoder.encode_shown(X_fit), model._targets.encode(y, None, (None,))
-        found = regression.fit(model.module_, rows, targets).terms.categories.weight[:, 0]
+        found = regression.fit(model.module_, [(rows, targets)]).terms.categories.weight[:, 0]
         codes = model._encoder.encode(X_fit).codes[:, 0]
         weights.append([float(found[codes[item == i][0]]) for i in range(4)])
     assert weights[0][3] - weights[0][0] > 1.7
     assert weights[1][3] - weights[1][0] < 0.9
 
 
-def test_a_sample_keeps_the_rows_with_events(frame, monkeypatch):
+def test_samples_have_the_events_of_each_step(frame, monkeypatch):
     X, Y = frame
     model = FSMDClassifier(**WITHOUT).fit(X, Y)
     rows, targets = model._encoder.encode(X), model._targets.encode(Y, None, CHAIN)
     width = rows.codes.shape[1] + rows.numbers.shape[1]
-    n_events = int(Y["click"].sum())
-    monkeypatch.setattr(regression, "MOST_ENTRIES", width * (2 * n_events + 10))
+    n_clicks, n_conversions = Y.sum()
+    everything = regression.samples(rows, targets, CHAIN)
+    assert [len(some) for some, _ in everything] == [300, 300]
+    assert everything[0][0] is everything[1][0]  # so they are encoded once
+    most = n_clicks + 20
+    assert most < 300
+    monkeypatch.setattr(regression, "MOST_ENTRIES", width * most)
     for selected in (rows, rows.select(np.arange(len(X)))):
-        some, labels = regression.sample(selected, targets)
-        assert len(some) == len(labels.labels) <= 2 * n_events + 10 < len(X)
-        assert labels.labels[:, 0].sum() == n_events
-    monkeypatch.setattr(regression, "MOST_ENTRIES", width * 40)
-    some, labels = regression.sample(rows, targets)
-    assert len(some) == 40
-    assert labels.labels[:, 0].sum() == 20
+        (of_click, clicks), (of_conversion, conversions) = regression.samples(selected, targets, CHAIN)
+        assert len(of_click) == most
+        assert clicks.labels[:, 0].sum() == most // 2
+        assert len(of_conversion) == n_clicks  # the step takes place after a click
+        assert conversions.labels.sum(axis=0).tolist() == [n_clicks, n_conversions]
+
+
+def test_a_regression_on_samples_has_the_weights_of_all_rows(monkeypatch):
+    random = np.random.RandomState(0)
+    X = pd.DataFrame({"x": random.normal(size=60_000), "z": random.normal(size=60_000)})
+    p = expit(X["x"] - 3), expit(0.5 * X["z"] - 2)
+    click = random.uniform(size=len(X)) < p[0]
+    Y = pd.DataFrame({"click": click, "conversion": click & (random.uniform(size=len(X)) < p[1])}).astype(int)
+    model = FSMDClassifier(**WITHOUT | {"numeric_bins": 0, "max_epochs": 1}).fit(X, Y)
+    rows, targets = model._encoder.encode(X), model._targets.encode(Y, None, CHAIN)
+    monkeypatch.setattr(regression, "MOST_ENTRIES", 2 * 8000)
+    found = regression.fit(model.module_, regression.samples(rows, targets, CHAIN))
+    np.testing.assert_allclose(found.terms.numbers.T, [[1, 0], [0, 0.5]], atol=0.12)
 
 
 def test_it_is_fitted_once_and_saved(frame, tmp_path):
