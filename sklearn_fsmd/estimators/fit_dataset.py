@@ -176,8 +176,7 @@ class Datasets(Learning):
         )
         rates = sums.rates()
         if net is None:
-            # The regressions are fitted on the sample, so "auto" wants one that has all rows.
-            adds = regression.adds_regressions(self, bool(encoder.main.lists), n_rows <= level_rows.LEVEL_ROWS)
+            adds = regression.adds_regressions(self, n_rows, sample[0], sums.steps, sums.n_rows, encoder.main)
             labels = sums.with_largest(sample[1])
             net = construction.new_net(self, encoder, labels, rates, random, None, n_rows, adds_regressions=adds)
         else:

@@ -123,10 +123,9 @@ class Learning(Statistics, Calibration, Saving, Reading, ClassifierMixin, BaseEs
         if self.value_targets or not is_partial:  # `partial_fit` corrects only the level of values
             level = level_rows.sample(*train, None if is_partial else rates, self.negative_sampling_rate)
         more = is_partial or (self._grows and not from_scratch)
-        adds_regressions = False
+        adds_regressions, n_training = False, len(train[0])
         if net is None and not is_partial:
-            is_few = regression.are_few(len(X), steps)
-            adds_regressions = regression.adds_regressions(self, bool(encoder.main.lists), is_few)
+            adds_regressions = regression.adds_regressions(self, len(X), train[0], steps, n_training, encoder.main)
         if level is not None and adds_regressions:
             level = level._replace(of_regressions=regression.samples(*train, parents))
         train, valid, level = self._with_statistics(encoder, train, valid, level, random, more=more)

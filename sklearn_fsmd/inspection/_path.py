@@ -10,7 +10,7 @@ from torch import Tensor
 
 from sklearn_fsmd.encoding import InputEncoder
 from sklearn_fsmd.encoding.table import Encoded
-from sklearn_fsmd.network import FM, Linear, Lists, Member, Ragged
+from sklearn_fsmd.network import Linear, Lists, Member, Ragged
 
 Scale = Literal["log_odds", "probability", "value"]
 
@@ -99,9 +99,7 @@ def row_of_missing_values(encoder: InputEncoder) -> Encoded:
 
 def _linear_of(member: Member) -> Linear | None:
     """The part of a member that computes its first-order terms, or None."""
-    part = member.low_order
-    if part is None or isinstance(part, Linear):
-        return part
-    if isinstance(part, FM):
-        return part.linear
-    raise ValueError(f"Attributions do not support the low-order part {type(part).__name__}, which was registered.")
+    if member.low_order is not None and member.first_order is None:
+        part = type(member.low_order).__name__
+        raise ValueError(f"Attributions do not support the low-order part {part}, which was registered.")
+    return member.first_order

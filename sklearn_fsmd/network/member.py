@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from sklearn_fsmd.network.embedding import Embedded, Embedding
 from sklearn_fsmd.network.extractors import PLE, MMoE, Separate, SharedBottom
+from sklearn_fsmd.network.factorization_machine import FM, Linear
 from sklearn_fsmd.network.ragged import Lists
 from sklearn_fsmd.network.stacked_mlp import HiddenLayer, StackedLinear, StackedMLP
 
@@ -97,6 +98,12 @@ class Member(nn.Module):
     def _flat(self, x: Embedded) -> Tensor:
         """The input of the extractor; without its origin for an extractor that might change the rows in place."""
         return (x if type(self.extractor) in EXTRACTORS_HERE else x._replace(origin=None)).flat()
+
+    @property
+    def first_order(self) -> Linear | None:
+        """The first-order terms; None without a low-order part, or if that was registered by the user."""
+        part = self.low_order.linear if isinstance(self.low_order, FM) else self.low_order
+        return part if isinstance(part, Linear) else None
 
     @property
     def first_layers(self) -> list[HiddenLayer]:

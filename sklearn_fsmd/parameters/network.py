@@ -60,9 +60,11 @@ class NetworkParameters(ValueParameters, EmbeddingParameters):
     logistic_regression : bool or "auto", default="auto"
         Whether to average the log-odds of each step, at the end of `fit`, with those of a logistic regression on the
         same columns, which ranks better than a network where data are few. The validation rows determine the share of
-        each; without them it is ½. The regression has ``C=0.1`` as in scikit-learn, no statistics of the targets, and
-        becomes a part of the first-order terms, so the model does not grow. "auto" adds it with fewer than 100,000
-        rows, or fewer than 1,000 events of a step; in `fit_dataset` with at most 20,000 rows. It is not added to a
+        each; without them it is ½. The regression (scikit-learn's, with ``C=0.1``) has no statistics of the targets.
+        It becomes a part of the first-order terms, which each task then has by itself. "auto" adds it with fewer than
+        100,000 rows, or fewer than 1,000 events of a step; not with more than 5 million categories, lists or vectors
+        so long that the rows have more than 5 million values, or more than 200,000 rows of `fit_dataset`. With True,
+        the regression of a step is fitted on a sample of so many, in which each class is half. It is not added to a
         model whose training starts with `partial_fit`, and is fitted once. Cannot be combined with
         ``list_pooling="max"``.
     fm_scale : float, default=0.1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import fields
 from typing import Any
 
 import numpy as np
@@ -151,8 +152,9 @@ def resume_training(p: MultiTaskParameters, net: Net) -> Net:
     """
     new = spec_of(p)
     old = new | net.spec_
+    settable = {field.name for field in fields(p)}  # files of former versions may have others for what is fixed here
     for name in (*ARCHITECTURE, *ENCODING):
-        if differs(old[name], new[name]):
+        if name in settable and differs(old[name], new[name]):
             raise ValueError(
                 f"The {name!r} parameter was {old[name]!r} in the fit that this one continues and is {new[name]!r} "
                 "now. Set it back, or fit from scratch with warm_start=False."

@@ -51,17 +51,17 @@ def correct(
         set_level_of_values(network, _outputs(value_members), is_chunk=rates is None)
     if rates is None:
         return None
-    shares, regressions = None, None if of_regressions is None else regression.fit(network, of_regressions)
-    moved = [member.towers.output.bias for member in network.members]
-    if regressions is not None:
-        moved = [tensor for member in network.members for tensor in regression.moved(member)]
-    with net.average_.moving_both(moved):
-        if len(parts) > 1:
+    if len(parts) > 1:
+        set_slopes(network, _outputs(members), members[1].bias_logits(), rates)
+    shares = None
+    if of_regressions is not None:
+        regressions = regression.fit(network, of_regressions)
+        if net.exchange is not None:
+            (regressions,) = net.exchange.of_first(regressions)
+        shares = regression.average(net, regressions, members)
+        if len(parts) > 1:  # those of the mean
             set_slopes(network, _outputs(members), members[1].bias_logits(), rates)
-        if regressions is not None:
-            shares = regression.average(network, regressions, members)
-            if len(parts) > 1:  # those of the mean
-                set_slopes(network, _outputs(members), members[1].bias_logits(), rates)
+    with net.average_.moving_both([member.towers.output.bias for member in network.members]):
         for _ in range(N_ENSEMBLE_ITERATIONS if len(network.members) > 1 else 1):
             added = set_level(network, _outputs(members), rates, negative_sampling_rate)
             for part in members:

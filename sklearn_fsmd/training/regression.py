@@ -22,7 +22,7 @@ from sklearn.linear_model import LogisticRegression
 from torch import Tensor
 
 from sklearn_fsmd.encoding.columns import evenly_spaced
-from sklearn_fsmd.encoding.table import Encoded
+from sklearn_fsmd.encoding.table import Encoded, FeatureEncoder
 from sklearn_fsmd.encoding.targets import LabelledRows, StepSums, Targets
 from sklearn_fsmd.inference import in_chunks_alone
 from sklearn_fsmd.network import FM, Embedded, Linear, Lists, Member, MultiTaskNetwork
@@ -30,26 +30,31 @@ from sklearn_fsmd.parameters import LOW_ORDER, NetworkParameters
 from sklearn_fsmd.parameters.machine import cpu_by_default, seeded
 from sklearn_fsmd.training.level import binary_tasks_of, information, level_of, trials
 from sklearn_fsmd.training.member_logits import MemberLogits
+from sklearn_fsmd.training.net import Net
 
 FEW_ROWS, FEW_EVENTS = 100_000, 1000
 """With fewer rows than these, or fewer labels of the rarer class of a step, "auto" adds regressions."""
-C, MAX_ITER = 0.1, 200
-"""Inverse strength of the ridge penalty, and largest number of iterations, as in scikit-learn."""
+MOST_VALUES = 5_000_000
+"""With more values of all categories and lists together, "auto" adds none: each task needs weights of its own."""
 MOST_ENTRIES = 5_000_000
-"""The largest number of entries of the rows of a regression; of more rows a sample is used."""
+"""The largest number of values of columns in the rows of a regression; of more rows a sample is used."""
+C, MAX_ITER = 0.1, 200
+"""Inverse strength of the ridge penalty, and largest number of iterations; parameters of scikit-learn's class."""
 SHARE, SPREAD, LEAST = 0.5, 0.3, 0.05
 """Mean and standard deviation of the prior of the network's share of the log-odds, and its smallest value."""
 
 
-def are_few(n_rows: int, steps: StepSums) -> bool:
-    """Whether there are so few training rows, or so few events of a step, that "auto" adds regressions."""
-    events = np.minimum(steps.positive, steps.tried - steps.positive)
-    n_events = np.divide(events, steps.tried, out=np.zeros_like(events), where=steps.tried > 0) * steps.n_labels
-    return n_rows < FEW_ROWS or bool(((n_events > 0) & (n_events < FEW_EVENTS)).any())
-
-
-def adds_regressions(p: NetworkParameters, has_lists: bool, is_few: bool) -> bool:
+def adds_regressions(
+    p: NetworkParameters, n_rows: int, rows: Encoded, steps: StepSums, n_training: int, encoder: FeatureEncoder
+) -> bool:
     """Whether a fit averages its network with regressions.
+
+    Parameters
+    ----------
+    n_rows : number of rows of the fit, with validation rows.
+    rows : the training rows, or those of them that the regressions could be fitted on.
+    steps : the sums over the labels of all training rows.
+    n_training : the number of these.
 
     Raises
     ------
@@ -58,36 +63,50 @@ def adds_regressions(p: NetworkParameters, has_lists: bool, is_few: bool) -> boo
     """
     if p.low_order is None or "logistic_regression" not in LOW_ORDER.parts[p.low_order].reads:
         return False
-    if has_lists and p.list_pooling == "max":
+    if encoder.lists and p.list_pooling == "max":
         if p.logistic_regression not in (False, "auto"):
             raise ValueError(
                 "logistic_regression=True needs lists that are pooled by a sum, and list_pooling='max' is none. Set "
                 "list_pooling='mean', or logistic_regression=False."
             )
         return False
-    return is_few if p.logistic_regression == "auto" else bool(p.logistic_regression)
+    if p.logistic_regression != "auto":
+        return bool(p.logistic_regression)
+    has_few_rows = n_rows < FEW_ROWS and len(rows) <= most_rows(rows)
+    is_suitable = encoder.n_rows <= MOST_VALUES and len(rows) == n_training
+    return is_suitable and (has_few_rows or has_few_events(steps))
+
+
+def has_few_events(steps: StepSums) -> bool:
+    """Whether the rarer class of a step has so few labels that "auto" adds regressions."""
+    events = np.minimum(steps.positive, steps.tried - steps.positive)
+    n_events = np.divide(events, steps.tried, out=np.zeros_like(events), where=steps.tried > 0) * steps.n_labels
+    return bool(((n_events > 0) & (n_events < FEW_EVENTS)).any())
+
+
+def most_rows(rows: Encoded) -> int:
+    """The largest number of such rows that a regression is fitted on."""
+    parts = [part for part in (rows, rows.bias) if part is not None]
+    width = sum(part.codes.shape[1] + part.numbers.shape[1] for part in parts)
+    values_per_row = sum(len(column.flat) for column in rows.lists or ()) / max(len(rows.codes), 1)
+    return int(MOST_ENTRIES / max(width + values_per_row, 1))
 
 
 def samples(rows: Encoded, targets: Targets, parents: Sequence[int | None]) -> list[LabelledRows]:
     """The rows that the regression of each step is fitted on: all of them, or a sample in which each class is half.
 
-    A sample has the events of a rare step, and another level than the data. The weights of the columns are those of the
-    data nevertheless, and the level is set afterwards.
+    So a sample has the events of a rare step. Its level is not that of the data, and is set afterwards.
     """
-    bias_width = 0 if rows.bias is None else rows.bias.codes.shape[1] + rows.bias.numbers.shape[1]
-    width = rows.codes.shape[1] + rows.numbers.shape[1] + bias_width
-    most = MOST_ENTRIES // max(width, 1)
 
     def part(chosen: np.ndarray) -> LabelledRows:
         return rows.take(chosen if rows.rows is None else rows.rows[chosen]), targets.part(chosen)
 
-    if len(rows) <= most:
+    if len(rows) <= (most := most_rows(rows)):
         return [part(np.arange(len(rows)))] * len(parents)
     chosen = []
     for k, parent in enumerate(parents):
-        used = targets.counts(k, parent) > 0
-        positive, negative = np.flatnonzero(used & (targets.labels[:, k] == 1)), np.flatnonzero(used)
-        negative = np.setdiff1d(negative, positive, assume_unique=True)
+        used, label = targets.counts(k, parent) > 0, targets.labels[:, k]
+        positive, negative = np.flatnonzero(used & (label == 1)), np.flatnonzero(used & (label == 0))
         positive = positive[evenly_spaced(len(positive), max(most // 2, most - len(negative)))]
         negative = negative[evenly_spaced(len(negative), most - len(positive))]
         chosen.append(np.sort(np.concatenate([positive, negative])))
@@ -101,7 +120,8 @@ class Regressions(NamedTuple):
     ----------
     terms : the weights of table rows and numbers, for each of the `K` steps.
     intercepts : (K,)
-    has : (K,) bool, whether the step has a regression: its labels have two classes, and some column is not constant.
+    has : (K,) bool, whether the step has a regression: its labels have two classes, and there is a category, a bin or a
+        number that is not constant.
     """
 
     terms: Linear
@@ -118,10 +138,10 @@ class Regressions(NamedTuple):
 def fit(network: MultiTaskNetwork, rows_of_steps: Sequence[LabelledRows]) -> Regressions:
     """Fit a regression for each step on the rows in which it took place; `rows_of_steps` are its rows, see `samples`.
 
-    The rows have no statistics of the targets, so a network that has them gives them no weight. Bias features are
-    further columns, whose weights are left out, so that the others are those of rows at the same position.
+    The rows have no statistics of the targets, so the weights of these are 0. Bias features are further columns, whose
+    weights are left out, so that the others are those of rows at the same position.
     """
-    parents, device, linear = network.link.parents, network.slopes.device, _linear_of(network)
+    parents, device, linear = network.link.parents, network.slopes.device, _first_order_of(network)
     n_rows, former = len(linear.categories.weight), None
     with seeded(0), cpu_by_default():
         terms = Linear(n_rows, len(linear.numbers), len(parents), pooling=linear.pooling).requires_grad_(False)
@@ -129,23 +149,26 @@ def fit(network: MultiTaskNetwork, rows_of_steps: Sequence[LabelledRows]) -> Reg
     intercepts = torch.zeros(len(parents), dtype=torch.float32, device=device)
     has = np.zeros(len(parents), dtype=bool)
     for k, (parent, (rows, targets)) in enumerate(zip(parents, rows_of_steps, strict=True)):
+        weights, y = targets.counts(k, parent).astype(np.float64), targets.labels[:, k]
+        used = weights > 0
+        if len(np.unique(y[used])) < 2:
+            continue
         if rows is not former:
             columns, x = _one_hot(network, rows, n_rows)
             means, scales = _means_and_scales(rows.numbers)
             former = rows
-        weights, y = targets.counts(k, parent).astype(np.float64), targets.labels[:, k]
-        used = weights > 0
-        if not len(columns) or len(np.unique(y[used])) < 2:
+        if not len(columns):
             continue
         weights *= weights.sum() / np.square(weights).sum()  # their sum is the effective number of rows
         regression = _regression(x[used], y[used], weights[used])
-        w = np.zeros(n_rows + len(scales))
-        is_feature = columns < len(w)
-        w[columns[is_feature]] = regression.coef_[0, is_feature]
-        w[n_rows:] /= scales
-        terms.categories.weight[:, k] = torch.from_numpy(w[:n_rows])
-        terms.numbers[: len(scales), k] = torch.from_numpy(w[n_rows:])
-        intercepts[k], has[k] = float(regression.intercept_[0] - w[n_rows:] @ means), True
+        w, is_code = torch.from_numpy(regression.coef_[0].astype(np.float32)).to(device), columns < n_rows
+        terms.categories.weight[torch.from_numpy(columns[is_code]).to(device), k] = w[torch.from_numpy(is_code)]
+        of_numbers = np.zeros(len(scales))
+        is_number = ~is_code & (columns < n_rows + len(scales))
+        of_numbers[columns[is_number] - n_rows] = regression.coef_[0, is_number]
+        of_numbers /= scales
+        terms.numbers[: len(scales), k] = torch.from_numpy(of_numbers)
+        intercepts[k], has[k] = float(regression.intercept_[0] - of_numbers @ means), True
     return Regressions(terms, intercepts, has)
 
 
@@ -166,7 +189,7 @@ def _one_hot(network: MultiTaskNetwork, rows: Encoded, n_rows: int) -> tuple[np.
     for column in located.lists or ():
         values, offsets = column.flat.cpu().numpy(), column.offsets.cpu().numpy()
         shares = np.ones(len(values), np.float32)
-        if _linear_of(network).pooling == "mean":
+        if _first_order_of(network).pooling == "mean":
             shares /= np.repeat(np.diff(offsets), np.diff(offsets))
         blocks[0] = blocks[0] + sparse.csr_matrix((shares, values, offsets), shape=(len(rows), n_rows))
     blocks.append(_standardised(rows.numbers))
@@ -198,19 +221,19 @@ def _counts(codes: np.ndarray, n_columns: int) -> sparse.csr_matrix:
 
 
 @torch.inference_mode()
-def average(network: MultiTaskNetwork, regressions: Regressions, parts: Sequence[MemberLogits]) -> np.ndarray:
-    """Average the network with regressions, in log-odds, by shares that the validation rows determine.
+def average(net: Net, regressions: Regressions, parts: Sequence[MemberLogits]) -> np.ndarray:
+    """Average a network with regressions, in log-odds, by shares that the validation rows determine.
 
     Parameters
     ----------
-    network : its weights are changed.
+    net : its network is changed: both the averaged weights and those with which training goes on.
     parts : logits of training rows and, optionally, of validation rows, which are changed alike.
 
     Returns
     -------
     shares : (K,), the share of the network; the rest is that of the regression.
     """
-    parents = network.link.parents
+    network, parents = net.module_, net.module_.link.parents
     added = [in_chunks_alone(partial(regressions.logits, network), *part.inputs) for part in parts]
     shares = np.where(regressions.has, SHARE, 1.0)
     if len(parts) > 1:
@@ -224,8 +247,10 @@ def average(network: MultiTaskNetwork, regressions: Regressions, parts: Sequence
             shares[k] = share_of(z - rest, z_regression[used, k], rest, labels, weights)
     of_network = torch.from_numpy(shares).to(network.slopes)
     of_regression = (1 - of_network) / network.slopes  # the slopes multiply both
-    for member in network.members:
-        _average(member, regressions, of_network, of_regression)
+    _fold(network, regressions, of_network, of_regression)
+    if net.average_.others:
+        with net.average_.other_set():
+            _fold(network, regressions, of_network, of_regression)
     for part, logits in zip(parts, added, strict=True):
         part.average(of_network, of_regression * logits)
     return shares
@@ -247,34 +272,23 @@ def share_of(z: np.ndarray, z_regression: np.ndarray, rest: np.ndarray, y: np.nd
     return round(float(minimize_scalar(loss, bounds=(LEAST, 1), method="bounded", options={"xatol": 1e-7}).x), 4)
 
 
-def _average(member: Member, regressions: Regressions, of_network: Tensor, of_regression: Tensor) -> None:
-    """Multiply the terms of a member by `of_network` ``(K,)``, and add the regressions multiplied by the other."""
-    n, output, linear = len(of_network), member.towers.output, _linear_of(member)
-    output.weight[:n] *= of_network[:, None, None]
-    output.bias[:n] *= of_network[:, None]
-    output.bias[:n, 0] += of_regression * regressions.intercepts
-    for pair_weights in _pair_weights_of(member):
-        pair_weights[:n] *= of_network[:, None]
-    terms = regressions.terms
-    for weight, other in ((linear.categories.weight, terms.categories.weight), (linear.numbers, terms.numbers)):
-        weight[:, :n] = weight[:, :n] * of_network + other * of_regression
+def _fold(network: MultiTaskNetwork, regressions: Regressions, of_network: Tensor, of_regression: Tensor) -> None:
+    """Multiply the terms of each member by `of_network` ``(K,)``, and add the regressions times `of_regression`."""
+    n, terms = len(of_network), regressions.terms
+    for member in network.members:
+        output, linear, low_order = member.towers.output, _first_order_of(member), member.low_order
+        output.weight[:n] *= of_network[:, None, None]
+        output.bias[:n] *= of_network[:, None]
+        output.bias[:n, 0] += of_regression * regressions.intercepts
+        if isinstance(low_order, FM) and low_order.weights is not None:
+            low_order.weights[:n] *= of_network[:, None]
+        for weight, other in ((linear.categories.weight, terms.categories.weight), (linear.numbers, terms.numbers)):
+            weight[:, :n] *= of_network
+            weight[:, :n] += other * of_regression
 
 
-def moved(member: Member) -> list[Tensor]:
-    """The weights of a member that change when it is averaged with regressions."""
-    output, linear = member.towers.output, _linear_of(member)
-    return [output.weight, output.bias, linear.categories.weight, linear.numbers, *_pair_weights_of(member)]
-
-
-def _pair_weights_of(member: Member) -> list[Tensor]:
-    """The weights of the pairwise terms of each task, if there is an FM."""
-    weights = member.low_order.weights if isinstance(member.low_order, FM) else None
-    return [] if weights is None else [weights]
-
-
-def _linear_of(member: Member) -> Linear:
+def _first_order_of(member: Member) -> Linear:
     """The first-order terms of a member that has some."""
-    part = member.low_order
-    linear = part.linear if isinstance(part, FM) else part
-    assert isinstance(linear, Linear)
+    linear = member.first_order
+    assert linear is not None
     return linear

@@ -1,6 +1,7 @@
 """Logistic regressions that are averaged with the network where there are few rows or few events."""
 
 import pickle
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -12,7 +13,10 @@ from sklearn.metrics import log_loss, roc_auc_score
 
 from sklearn_fsmd import DeepFMClassifier, FSClassifier, FSMDClassifier, MultiTaskClassifier, PLEClassifier
 from sklearn_fsmd.datasets import make_funnel
+from sklearn_fsmd.encoding.sources import sizes
+from sklearn_fsmd.encoding.table import Encoded
 from sklearn_fsmd.encoding.targets import StepSums, Targets
+from sklearn_fsmd.network import Lists, Ragged
 from sklearn_fsmd.training import corrections, regression
 from tests.conftest import SMALL, make_frame, supported
 
@@ -93,6 +97,10 @@ VARIANTS = {
     "without an average": {"average_decay": 0.0},
     "statistics": {"statistics_features": ["user"]},
     "no numbers": {"categorical_features": "all"},
+    "attention": {"list_features": ["seen"], "list_pooling": "attention", "shared_embeddings": {"seen": "city"}},
+    "bias features": {"bias_features": ["visits"]},
+    "a tree": {"link": (None, 0, 0)},
+    "values": {"value_targets": ["euros"], "value_parents": {"euros": "click"}},
 }
 
 
@@ -106,17 +114,21 @@ def test_the_network_becomes_the_mean_of_both(variant, monkeypatch):
         X = with_lists(X)
     if params.get("categorical_features") == "all":
         X, params = X[["user", "city"]], {}
+    if "link" in params and len(params["link"]) == 3:
+        Y = Y.assign(like=Y["click"] * (np.arange(900) % 3 > 0))
+    if "value_targets" in params:
+        Y = Y.assign(euros=np.where(Y["click"] == 1, 1.0 + np.arange(900) % 7, np.nan))
     X_val, Y_val = X[600:], Y[600:]
     before, average = [], regression.average
 
-    def recording(network, regressions, parts):
-        rows = parts[1].inputs
-        of_network = parts[1].outputs().numpy().copy()
+    def recording(net, regressions, parts):
+        network, rows = net.module_, parts[1].inputs
+        of_network = parts[1].outputs(shown=False).numpy()[:, : len(network.link.parents)].copy()
         of_regression = regressions.logits(network, *rows).numpy()
         before.extend([of_network, of_regression, network.slopes.numpy().copy()])
-        shares = average(network, regressions, parts)
-        if not network.more_members:  # what is stored of the logits is changed like the network
-            torch.testing.assert_close(parts[1].outputs(), network(*rows), rtol=1e-4, atol=1e-4)
+        shares = average(net, regressions, parts)
+        # What is stored of the logits is changed like the network.
+        torch.testing.assert_close(parts[1].outputs(shown=False), network(*rows), rtol=1e-4, atol=1e-4)
         return shares
 
     monkeypatch.setattr(corrections.regression, "average", recording)
@@ -128,7 +140,7 @@ def test_the_network_becomes_the_mean_of_both(variant, monkeypatch):
     if "n_members" not in params:
         expected = shares * of_network + (1 - shares) * of_regression
         expected *= model.module_.slopes.numpy() / slopes
-        difference = step_logits(model, X_val) - expected
+        difference = step_logits(model, X_val)[:, : len(shares)] - expected
         np.testing.assert_allclose(difference, np.broadcast_to(difference[0], difference.shape), atol=1e-4)
     assert np.std(of_regression, axis=0).min() > 0.1
 
@@ -173,14 +185,39 @@ def steps(n, events):
     return StepSums.from_targets(Targets(labels, None), (None,))
 
 
+def decision(n, events, n_codes=20, n_training=None, n_values=1000, **params):
+    """Whether regressions are added to a fit of `n` rows with `n_codes` categories each."""
+    rows = Encoded(np.zeros((n, n_codes), np.int32), np.zeros((n, 0), np.float32))
+    encoder, n_training = SimpleNamespace(lists={}, n_rows=n_values), n if n_training is None else n_training
+    return regression.adds_regressions(MultiTaskClassifier(**params), n, rows, steps(n, events), n_training, encoder)
+
+
 @pytest.mark.parametrize(
     ("n", "events", "expected"),
     [(99_999, 50_000, True), (100_000, 50_000, False), (200_000, 999, True), (200_000, 1000, False)],
 )
 def test_auto_goes_by_rows_and_events(n, events, expected):
-    assert regression.are_few(n, steps(n, events)) is expected
-    assert regression.are_few(n, steps(n, n - events)) is expected  # the rarer class counts
-    assert not regression.are_few(200_000, steps(200_000, 0))  # there is nothing to fit
+    assert decision(n, events) is expected
+    assert decision(n, n - events) is expected  # the rarer class counts
+    assert decision(n, events, logistic_regression=True) is True
+    assert decision(n, events, logistic_regression=False) is False
+
+
+def test_auto_leaves_out_what_would_be_large():
+    assert not decision(200_000, 0)  # there is nothing to fit
+    assert decision(90_000, 45_000, n_codes=50)
+    assert not decision(90_000, 45_000, n_codes=60)  # more than 5 million entries
+    assert decision(90_000, 900, n_codes=60)  # a sample has all events
+    assert not decision(90_000, 900, n_training=100_000)  # these rows are a sample already
+    assert not decision(90_000, 900, n_values=5_000_001)
+
+
+def test_the_values_of_lists_count(rng):
+    lengths = rng.randint(0, 9, size=100)
+    offsets = torch.from_numpy(np.append(0, lengths.cumsum()))
+    column = Ragged(torch.zeros(int(lengths.sum()), dtype=torch.int64), offsets)
+    rows = Encoded(np.zeros((100, 2), np.int32), np.zeros((100, 1), np.float32), lists=Lists((column,)))
+    assert regression.most_rows(rows) == int(regression.MOST_ENTRIES / (3 + lengths.sum() / 100))
 
 
 def test_the_parameter_decides(frame, monkeypatch):
@@ -194,7 +231,7 @@ def test_the_parameter_decides(frame, monkeypatch):
 
 def test_models_without_first_order_terms_have_none(frame):
     assert "logistic_regression" not in PLEClassifier().get_params()
-    assert PLEClassifier(**SMALL).fit(*frame).network_shares_ is None
+    assert PLEClassifier(**supported(PLEClassifier, SMALL)).fit(*frame).network_shares_ is None
     assert MultiTaskClassifier(**SMALL, low_order=None, logistic_regression=True).fit(*frame).network_shares_ is None
 
 
@@ -289,6 +326,13 @@ def test_samples_have_the_events_of_each_step(frame, monkeypatch):
         assert clicks.labels[:, 0].sum() == most // 2
         assert len(of_conversion) == n_clicks  # the step takes place after a click
         assert conversions.labels.sum(axis=0).tolist() == [n_clicks, n_conversions]
+    always = model._targets.encode(Y.assign(conversion=Y["click"]), None, CHAIN)
+    _, (_, conversions) = regression.samples(rows, always, CHAIN)  # of a single class
+    assert len(regression.fit(model.module_, regression.samples(rows, always, CHAIN)).has) == 2
+    assert conversions.labels[:, 1].all()
+    never = model._targets.encode(Y * 0, None, CHAIN)
+    assert [len(some) for some, _ in regression.samples(rows, never, CHAIN)] == [most, 0]
+    assert not regression.fit(model.module_, regression.samples(rows, never, CHAIN)).has.any()
 
 
 def test_a_regression_on_samples_has_the_weights_of_all_rows(monkeypatch):
@@ -327,16 +371,37 @@ def test_further_training_starts_from_the_mean(funnel):
     assert after > before - 0.02
 
 
-def test_files_of_former_versions_have_none(frame):
-    model = FSMDClassifier(**WITHOUT).fit(*frame)
+@pytest.mark.parametrize("average_decay", [0.0, 0.9])
+def test_the_weights_of_further_training_are_averaged_too(average_decay, frame, monkeypatch):
+    """Their towers are multiplied by the share, and their first-order weights get the regression."""
+    found, fold = [], regression._fold
+
+    def recording(network, regressions, of_network, of_regression):
+        before = network.towers.output.weight.clone(), network.low_order.linear.numbers.clone()
+        fold(network, regressions, of_network, of_regression)
+        found.append(before)
+        torch.testing.assert_close(network.towers.output.weight, before[0] * of_network[:, None, None])
+        expected = before[1] * of_network + regressions.terms.numbers * of_regression
+        torch.testing.assert_close(network.low_order.linear.numbers, expected)
+
+    monkeypatch.setattr(regression, "_fold", recording)
+    FSMDClassifier(**SMALL | {"early_stopping": False, "average_decay": average_decay}).fit(*frame)
+    assert len(found) == (2 if average_decay else 1)
+    assert not average_decay or not torch.equal(found[0][0], found[1][0])
+
+
+@pytest.mark.parametrize("cls", [FSMDClassifier, PLEClassifier])
+def test_files_of_former_versions_have_none(cls, frame):
+    model = cls(**supported(cls, WITHOUT)).fit(*frame)
     state = model.__getstate__()
     for name in ("logistic_regression", "adds_regressions"):
         del state["net_"]["spec"][name]
-    del state["logistic_regression"]
-    read = FSMDClassifier()
+    state.pop("logistic_regression", None)
+    read = cls()
     read.__setstate__(state)
     np.testing.assert_array_equal(read.predict_marginals(frame[0]), model.predict_marginals(frame[0]))
     assert read.network_shares_ is None
+    assert np.isfinite(read.partial_fit(*frame).predict_marginals(frame[0])).all()
 
 
 def test_partial_fit_begins_without(frame):
@@ -352,7 +417,7 @@ def test_fit_dataset_adds_them(frame, tmp_path, monkeypatch):
     assert model.network_shares_ is not None
     alone = FSMDClassifier(**WITHOUT).fit_dataset(tmp_path / "rows.parquet", targets)
     assert abs(model.predict_marginals(X) - alone.predict_marginals(X)).max() > 0.01
-    monkeypatch.setattr("sklearn_fsmd.training.level_rows.LEVEL_ROWS", 100)
+    monkeypatch.setattr(sizes, "SAMPLE_ROWS", 100)
     assert FSMDClassifier(**SMALL).fit_dataset(tmp_path / "rows.parquet", targets).network_shares_ is None
     forced = FSMDClassifier(**SMALL, logistic_regression=True).fit_dataset(tmp_path / "rows.parquet", targets)
     assert forced.network_shares_ is not None

@@ -137,6 +137,13 @@ class WeightAverage:
         self.last = {i: last.to(self.tensors[i].device) for i, last in state["last"].items()}
 
     @contextmanager
+    def other_set(self) -> Iterator[None]:
+        """Let the module hold the other set of weights within the context; there is none with a decay of 0."""
+        self._swap()
+        yield
+        self._swap()
+
+    @contextmanager
     def moving_both(self, tensors: Sequence[Tensor]) -> Iterator[None]:
         """Apply changes of these tensors of the module within the context to their other set too."""
         ids = {id(tensor) for tensor in tensors}
