@@ -85,9 +85,9 @@ PAGES: dict[str, tuple[str, str, list[Stored]]] = {
             Stored("benchmarks/quality/enough_rows.csv", "make enough-rows", ["data", "rows", "model"],
                    {"first_auc": "AUC 1", "second_auc": "AUC 2", "first_log_loss": "log loss 1",
                     "second_log_loss": "log loss 2"}, "", "How many rows the defaults need",
-                   "The defaults, the network alone, and a logistic regression for each target, tested on rows that had "
-                   "no part in the fits; means over the seeds. The learning rates for few rows, and the penalty of the "
-                   "regressions in the defaults, were chosen on such rows too."),
+                   "The defaults, the network alone, and a logistic regression for each target, tested on rows that "
+                   "had no part in the fits; means over the seeds. The learning rates for few rows, and the penalty of "
+                   "the regressions in the defaults, were chosen on such rows too."),
             Stored("benchmarks/quality/rare_events.csv", "make rare-events", ["rows", "model"],
                    {"clicks": "clicks", "conversions": "conversions", "click_true_auc": "AUC click",
                     "conversion_true_auc": "AUC conversion", "after_true_auc": "AUC pCVR", "click_ratio": "click ratio",
