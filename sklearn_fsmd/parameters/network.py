@@ -62,10 +62,10 @@ class NetworkParameters(ValueParameters, EmbeddingParameters):
         same columns, which ranks better than a network where data are few. The validation rows determine the share of
         each; without them it is ½. The regression (scikit-learn's, with ``C=0.1``) has no statistics of the targets.
         It becomes a part of the first-order terms, which each task then has by itself. "auto" adds it with fewer than
-        100,000 rows, or fewer than 1,000 events of a step; not with more than 5 million categories, lists or vectors
-        so long that the rows have more than 5 million values, or more than 200,000 rows of `fit_dataset`. With True,
-        the regression of a step is fitted on a sample of so many, in which each class is half. It is not added to a
-        model whose training starts with `partial_fit`, and is fitted once. Cannot be combined with
+        100,000 rows, if these have up to 5 million values in all, or with fewer than 1,000 events of a step. It adds
+        none to a table with more than 5 million distinct categories, or with `fit_dataset` to more than 200,000 rows.
+        Of rows with more than 5 million values in all, the regression of a step is fitted on a sample, half of each
+        class. It is fitted once, and never if training starts with `partial_fit`. Cannot be combined with
         ``list_pooling="max"``.
     fm_scale : float, default=0.1
         Factor of the pairwise terms of the FM. With 1 they are those of Eq. (2).

@@ -125,9 +125,9 @@ def column_names(X: Any) -> list[str]:
 
 def evenly_spaced(n: int, most: int) -> np.ndarray:
     """Positions of at most `most` of `n` rows, from the first to the last; all of them if there are fewer."""
-    return np.unique(
-        np.linspace(0, max(n - 1, 0), most if n else 0).astype(int)
-    )  # without the repetitions for fewer rows
+    if n == 0:
+        return np.empty(0, dtype=int)
+    return np.unique(np.linspace(0, n - 1, most).astype(int))  # without the repetitions for fewer rows
 
 
 def twice_in(names: Iterable[Any]) -> list[Any]:
