@@ -58,7 +58,7 @@ def correct(
         regressions = regression.fit(network, of_regressions)
         if net.exchange is not None:
             (regressions,) = net.exchange.of_first(regressions)
-        shares = regression.average(net, regressions, members)
+        shares = regression.average(net, regressions.to(network.slopes.device), members)
         if len(parts) > 1:  # those of the mean
             set_slopes(network, _outputs(members), members[1].bias_logits(), rates)
     with net.average_.moving_both([member.towers.output.bias for member in network.members]):

@@ -215,3 +215,9 @@ def level_of(z: np.ndarray, total: float, weights: np.ndarray) -> float:
     if excess(low) >= 0:
         return float(low)
     return float(high) if excess(high) <= 0 else float(brentq(excess, low, high, xtol=1e-12, maxiter=500))
+
+
+def loss_at_best_level(z: np.ndarray, y: np.ndarray, weights: np.ndarray) -> float:
+    """The sum of the log losses of labels `y` with the log-odds ``z + level``, at the level where it is smallest."""
+    logits = z + level_of(z, float(weights @ y), weights)
+    return float(weights @ (np.logaddexp(0, logits) - y * logits))

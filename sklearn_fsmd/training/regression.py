@@ -28,7 +28,7 @@ from sklearn_fsmd.inference import in_chunks_alone
 from sklearn_fsmd.network import FM, Embedded, Linear, Lists, Member, MultiTaskNetwork
 from sklearn_fsmd.parameters import LOW_ORDER, NetworkParameters
 from sklearn_fsmd.parameters.machine import cpu_by_default, seeded
-from sklearn_fsmd.training.level import binary_tasks_of, information, level_of, trials
+from sklearn_fsmd.training.level import binary_tasks_of, information, loss_at_best_level, trials
 from sklearn_fsmd.training.member_logits import MemberLogits
 from sklearn_fsmd.training.net import Net
 
@@ -128,6 +128,10 @@ class Regressions(NamedTuple):
     intercepts: Tensor
     has: np.ndarray
 
+    def to(self, device: torch.device) -> Regressions:
+        """The same on a device."""
+        return self._replace(terms=self.terms.to(device), intercepts=self.intercepts.to(device))
+
     @torch.inference_mode()
     def logits(self, network: MultiTaskNetwork, codes: Tensor, numbers: Tensor, *lists: Lists) -> Tensor:
         """The log-odds of each step, ``(B, K)``; without what the bias features add."""
@@ -136,17 +140,19 @@ class Regressions(NamedTuple):
 
 
 def fit(network: MultiTaskNetwork, rows_of_steps: Sequence[LabelledRows]) -> Regressions:
-    """Fit a regression for each step on the rows in which it took place; `rows_of_steps` are its rows, see `samples`.
+    """Fit a regression for each step on the CPU, on the rows in which it took place.
+
+    `rows_of_steps` are the rows of each step, see :func:`samples`.
 
     The rows have no statistics of the targets, so the weights of these are 0. Bias features are further columns, whose
     weights are left out, so that the others are those of rows at the same position.
     """
-    parents, device, linear = network.link.parents, network.slopes.device, _first_order_of(network)
+    parents, linear = network.link.parents, _first_order_of(network)
     n_rows, former = len(linear.categories.weight), None
     with seeded(0), cpu_by_default():
         terms = Linear(n_rows, len(linear.numbers), len(parents), pooling=linear.pooling).requires_grad_(False)
-    terms.to(device).categories.weight.zero_()
-    intercepts = torch.zeros(len(parents), dtype=torch.float32, device=device)
+    terms.categories.weight.zero_()
+    intercepts = torch.zeros(len(parents), dtype=torch.float32)
     has = np.zeros(len(parents), dtype=bool)
     for k, (parent, (rows, targets)) in enumerate(zip(parents, rows_of_steps, strict=True)):
         weights, y = targets.counts(k, parent).astype(np.float64), targets.labels[:, k]
@@ -161,8 +167,9 @@ def fit(network: MultiTaskNetwork, rows_of_steps: Sequence[LabelledRows]) -> Reg
             continue
         weights *= weights.sum() / np.square(weights).sum()  # their sum is the effective number of rows
         regression = _regression(x[used], y[used], weights[used])
-        w, is_code = torch.from_numpy(regression.coef_[0].astype(np.float32)).to(device), columns < n_rows
-        terms.categories.weight[torch.from_numpy(columns[is_code]).to(device), k] = w[torch.from_numpy(is_code)]
+        is_code = columns < n_rows
+        of_codes = torch.from_numpy(regression.coef_[0, is_code].astype(np.float32))
+        terms.categories.weight[torch.from_numpy(columns[is_code]), k] = of_codes
         of_numbers = np.zeros(len(scales))
         is_number = ~is_code & (columns < n_rows + len(scales))
         of_numbers[columns[is_number] - n_rows] = regression.coef_[0, is_number]
@@ -262,12 +269,10 @@ def share_of(z: np.ndarray, z_regression: np.ndarray, rest: np.ndarray, y: np.nd
     The labels `y` have the log-odds ``rest + level + share · z + (1 − share) · z_regression``. The prior of the share
     is normal. Arrays are ``(n,)``; `w` are weights. The share is rounded to four decimals.
     """
-    positive = (w * y).sum()
 
     def loss(share: float) -> float:
         logits = rest + share * z + (1 - share) * z_regression
-        logits += level_of(logits, positive, w)
-        return float((w * (np.logaddexp(0, logits) - y * logits)).sum() + ((share - SHARE) / SPREAD) ** 2 / 2)
+        return loss_at_best_level(logits, y, w) + ((share - SHARE) / SPREAD) ** 2 / 2
 
     return round(float(minimize_scalar(loss, bounds=(LEAST, 1), method="bounded", options={"xatol": 1e-7}).x), 4)
 

@@ -11,7 +11,14 @@ from scipy.optimize import minimize_scalar
 from torch import Tensor
 
 from sklearn_fsmd.network import MultiTaskNetwork
-from sklearn_fsmd.training.level import LabelledLogits, LabelledOutputs, binary_tasks_of, information, level_of, trials
+from sklearn_fsmd.training.level import (
+    LabelledLogits,
+    LabelledOutputs,
+    binary_tasks_of,
+    information,
+    loss_at_best_level,
+    trials,
+)
 
 SPREAD = 0.3
 """Standard deviation of the prior of log(slope), whose mean is 0."""
@@ -76,12 +83,11 @@ def slope_of(
     is normal, with mean 0 and standard deviation `spread`. (LogisticRegression of scikit-learn has neither an offset
     like `rest` nor a prior around 1.) Arrays are ``(n,)``; `w` are weights.
     """
-    positive, log_before = (w * y).sum(), math.log(before)
+    log_before = math.log(before)
 
     def loss(log_slope: float) -> float:
         logits = rest + math.exp(log_slope - log_before) * z
-        logits += level_of(logits, positive, w)
-        return float((w * (np.logaddexp(0, logits) - y * logits)).sum() + (log_slope / spread) ** 2 / 2)
+        return loss_at_best_level(logits, y, w) + (log_slope / spread) ** 2 / 2
 
     limit = math.log(STEEPEST)
     optimum = minimize_scalar(loss, bounds=(-limit, limit), method="bounded", options={"xatol": 1e-7})
