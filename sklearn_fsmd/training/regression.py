@@ -38,8 +38,12 @@ MOST_VALUES = 5_000_000
 """With more values of all categories and lists together, "auto" adds none: each task needs weights of its own."""
 MOST_ENTRIES = 5_000_000
 """The largest number of values of columns in the rows of a regression; of more rows a sample is used."""
-C, MAX_ITER = 0.1, 200
-"""Inverse strength of the ridge penalty, and largest number of iterations; parameters of scikit-learn's class."""
+C, MAX_ITER, TOL = 0.1, 200, 1e-4
+"""Inverse strength of the ridge penalty, largest number of iterations, and the gradient at which they end.
+
+The first two are parameters of scikit-learn's class. The third becomes its `tol`, a gradient of the mean loss, times the
+variance of the labels: if events are rare, all gradients are small.
+"""
 SHARE, SPREAD, LEAST = 0.5, 0.3, 0.05
 """Mean and standard deviation of the prior of the network's share of the log-odds, and its smallest value."""
 
@@ -93,9 +97,10 @@ def most_rows(rows: Encoded) -> int:
 
 
 def samples(rows: Encoded, targets: Targets, parents: Sequence[int | None]) -> list[LabelledRows]:
-    """The rows that the regression of each step is fitted on: all of them, or a sample in which each class is half.
+    """The rows that the regression of each step is fitted on: all of them, or a sample that takes them evenly.
 
-    So a sample has the events of a rare step. Its level is not that of the data, and is set afterwards.
+    A sample has all events of a rare step, and half of the rows are of each class if there are enough. So its level is
+    not that of the data, and is set afterwards.
     """
 
     def part(chosen: np.ndarray) -> LabelledRows:
@@ -181,8 +186,10 @@ def fit(network: MultiTaskNetwork, rows_of_steps: Sequence[LabelledRows]) -> Reg
 
 def _regression(x: sparse.csr_matrix, y: np.ndarray, weights: np.ndarray) -> LogisticRegression:
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # further iterations change the AUC by less than 0.0001
-        return LogisticRegression(C=C, max_iter=MAX_ITER).fit(x, y, sample_weight=weights)
+        warnings.simplefilter("ignore", ConvergenceWarning)  # iterations beyond `MAX_ITER` hardly change the order
+        rate = np.average(y, weights=weights)
+        tol = TOL * rate * (1 - rate)
+        return LogisticRegression(C=C, max_iter=MAX_ITER, tol=tol).fit(x, y, sample_weight=weights)
 
 
 def _one_hot(network: MultiTaskNetwork, rows: Encoded, n_rows: int) -> tuple[np.ndarray, sparse.csr_matrix]:
@@ -209,9 +216,9 @@ def _one_hot(network: MultiTaskNetwork, rows: Encoded, n_rows: int) -> tuple[np.
 
 
 def _means_and_scales(numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and standard deviation of each column; 1 instead of a deviation of 0."""
+    """Mean and standard deviation of each column; 1 instead of a deviation whose inverse float32 cannot hold."""
     scales = numbers.std(axis=0, dtype=np.float64)
-    return numbers.mean(axis=0, dtype=np.float64), np.where(scales > 0, scales, 1.0)
+    return numbers.mean(axis=0, dtype=np.float64), np.where(scales > np.finfo(np.float32).tiny, scales, 1.0)
 
 
 def _standardised(numbers: np.ndarray) -> sparse.csr_matrix:

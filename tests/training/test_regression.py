@@ -10,6 +10,7 @@ import torch
 from scipy.special import expit
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss, roc_auc_score
+from sklearn.preprocessing import OneHotEncoder
 
 from sklearn_fsmd import DeepFMClassifier, FSClassifier, FSMDClassifier, MultiTaskClassifier, PLEClassifier
 from sklearn_fsmd.datasets import make_funnel
@@ -79,6 +80,22 @@ def test_the_regression_is_that_of_scikit_learn_on_one_hot_columns():
     for k, used in enumerate([np.full(len(X), True), clicked]):
         expected = LogisticRegression(C=0.1, max_iter=1000, tol=1e-8).fit(x[used], Y.iloc[:, k][used])
         np.testing.assert_allclose(logits[:, k], expected.decision_function(x), atol=0.02)
+
+
+def test_regressions_on_rare_events_are_fitted_to_the_end():
+    """Gradients of the mean loss are small if events are rare: scikit-learn's `tol` would end it after a few steps."""
+    random = np.random.RandomState(0)
+    user, item = random.randint(300, size=60_000), random.randint(60, size=60_000)
+    z = 0.8 * (random.normal(size=300)[user] + random.normal(size=60)[item])
+    y = (random.uniform(size=len(z)) < expit(z + np.log(0.002))).astype(int)
+    X = pd.DataFrame({"user": user.astype(str), "item": item.astype(str)})
+    small = {"embedding_dim": 2, "batch_size": 8192, "target_statistics": None, "early_stopping": False}
+    model = MultiTaskClassifier(**WITHOUT | small | {"link": "independent", "max_epochs": 1}).fit(X, y)
+    rows, targets = model._encoder.encode(X), model._targets.encode(y, None, (None,))
+    logits = regression.fit(model.module_, [(rows, targets)]).logits(model.module_, *rows.tensors()).numpy()[:, 0]
+    x = OneHotEncoder().fit_transform(X)
+    expected = LogisticRegression(C=0.1, max_iter=1000, tol=1e-10).fit(x, y).decision_function(x)
+    np.testing.assert_allclose(logits, expected, atol=0.05)
 
 
 VARIANTS = {
@@ -261,6 +278,13 @@ def test_the_unit_of_a_number_does_not_matter(unit, frame):
     z = (X - X.mean()) / X.std(ddof=0)
     expected = LogisticRegression(C=0.1).fit(z, Y["click"]).decision_function(z)
     np.testing.assert_allclose(logits[:, 0], expected, atol=1e-3)
+
+
+def test_numbers_too_small_for_float32_are_constant(frame):
+    X, Y = frame
+    params = {**SMALL, "numeric_scaling": None, "numeric_bins": 0, "logistic_regression": True}
+    model = FSMDClassifier(**params).fit(X[["city"]].assign(tiny=np.arange(len(X)) * 1e-42), Y)
+    assert np.isfinite(model.predict_marginals(X[["city"]].assign(tiny=1.0))).all()
 
 
 def test_a_step_of_one_class_has_no_regression(frame):
