@@ -41,8 +41,8 @@ MOST_ENTRIES = 5_000_000
 C, MAX_ITER, TOL = 0.1, 200, 1e-4
 """Inverse strength of the ridge penalty, largest number of iterations, and the gradient at which they end.
 
-The first two are parameters of scikit-learn's class. The third becomes its `tol`, a gradient of the mean loss, times the
-variance of the labels: if events are rare, all gradients are small.
+The first two are parameters of scikit-learn's class. The third, times the variance of the labels, becomes its `tol`, a
+gradient of the mean loss: if events are rare, all gradients are small.
 """
 SHARE, SPREAD, LEAST = 0.5, 0.3, 0.05
 """Mean and standard deviation of the prior of the network's share of the log-odds, and its smallest value."""
