@@ -27,10 +27,8 @@ BATCH_ROWS = 65_536
 OTHER_FORMATS = (".csv", ".tsv", ".txt", ".json", ".jsonl", ".feather", ".arrow", ".xlsx", ".pkl")
 WITHOUT_MISSING = ("int", "uint", "bool")
 """Prefixes of the Arrow types that pandas converts to another dtype if a value is missing."""
-OF_A_PIPELINE = (
-    " If a Pipeline makes that column, pass the Pipeline and not its model; `bias_features` that its steps expect may "
-    "be a column of nulls."
-)
+OF_A_MODEL = " If a Pipeline makes that column, pass the Pipeline and not its model."
+OF_A_PIPELINE = " If it is one of the `bias_features`, a column of nulls will do."
 
 
 def score_file(
@@ -180,7 +178,7 @@ def _score(model: Any, columns: _ScoreColumns, source: Any, sink: Any, keep: Seq
         file_columns = [*columns_of(file.schema_arrow, str(source))]
         features = _columns_of_fit(first, file_columns, with_bias=columns.as_shown)
         _refuse_missing(file, keep, source, where=", which `keep` names")
-        _refuse_missing(file, features, source, advice=OF_A_PIPELINE)
+        _refuse_missing(file, features, source, advice=OF_A_PIPELINE if before else OF_A_MODEL)
         kept_fields = [file.schema_arrow.field(name) for name in keep]
         with_missing = _with_missing(file, features, batch_rows, source) if before else []
         score_fields = [

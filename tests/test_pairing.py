@@ -210,7 +210,19 @@ def test_other_missing_values_do_not_warn():
     is_missing = np.random.RandomState(0).uniform(size=len(X)) < 0.1
     assert len(leak_warnings(X, Y)) == 1
     assert not leak_warnings(X.drop(columns="paid").assign(a=one_more, b=one_less, c=X["price"].mask(is_missing)), Y)
-    assert not leak_warnings(X[:200], Y[:200])  # with few conversions it may be chance
+    n = np.flatnonzero(Y["conversion"])[7]
+    assert not leak_warnings(X[:n], Y[:n])  # with seven conversions it may be chance
+    assert len(leak_warnings(X[: n + 1], Y[: n + 1])) == 1
+
+
+@pytest.mark.parametrize("dtype", ["float64", "int64", "Float64", "int64[pyarrow]"])
+def test_fit_warns_of_a_feature_that_is_0_without_a_conversion(dtype):
+    X, Y = make_leaking_funnel()
+    X["paid"] = X["paid"].fillna(0).round().astype(dtype)
+    with pytest.warns(UserWarning, match="'paid' of X is not 0 where 'conversion' has happened, and 0 everywhere else"):
+        fit(X, Y)
+    X.loc[np.flatnonzero(Y["conversion"] == 0)[0], "paid"] = 1
+    fit(X, Y)
 
 
 def test_indexes_that_cannot_be_compared_are_ignored():

@@ -303,6 +303,16 @@ def test_further_rows_are_counted_without_training(tmp_path):
         FSMDClassifier(**SMALL, target_statistics=None).fit(X[:300], Y[:300]).update_statistics(X, Y)
 
 
+def test_an_update_without_statistics_warns_and_changes_nothing():
+    """Whether "auto" finds a column that helps depends on rows and seed, and a daily job must not fail by it."""
+    X, Y = make_frame(300)
+    model = FSMDClassifier(**SMALL).fit(X[["price"]], Y)
+    before = model.predict_marginals(X[["price"]])
+    with pytest.warns(UserWarning, match="no statistics of the targets, so nothing is updated.*`statistics_features`"):
+        model.update_statistics(X[["price"]], Y)
+    np.testing.assert_array_equal(model.predict_marginals(X[["price"]]), before)
+
+
 def test_new_ids_of_an_update_get_statistics_if_tables_may_grow():
     X, Y = table()
     is_new = X["user"].isin([3, 4]).to_numpy()

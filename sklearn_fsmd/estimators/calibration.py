@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any, Self
 
 import numpy as np
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.linear_model import LogisticRegression
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from sklearn_fsmd.encoding.table import Encoded, as_pandas, read_table
@@ -16,12 +13,15 @@ from sklearn_fsmd.encoding.warnings import warn_of_orders
 from sklearn_fsmd.estimators.predictions import Predictions
 from sklearn_fsmd.estimators.sampled_logs import warn_of_sampled_rows
 from sklearn_fsmd.parameters import warn
-from sklearn_fsmd.training import level_of
+from sklearn_fsmd.training import level_of, slope_of
 
 FEW_EVENTS = 10
 """With fewer rows of the rarer class, the level may be off by a third."""
-STEEP = 100.0
-"""A steeper slope means that the predictions separate the classes almost perfectly."""
+SPREAD, STEEPEST = 0.5, 100.0
+"""Standard deviation of the prior of log(slope), whose mean is 0, and the largest slope.
+
+The prior is wider than that at the end of a fit: without validation rows, that one has set no slope.
+"""
 
 
 class Calibration(Predictions):
@@ -31,9 +31,10 @@ class Calibration(Predictions):
         """Calibrate the fitted estimator on rows that it was not trained on.
 
         For each step, Platt scaling fits a slope and an intercept of the log-odds. It uses the rows in which the parent
-        of the step has happened, or all rows if the step has no parent. A marginal stays the product of its steps, so
-        P(conversion) stays below P(click). The order of the predictions of each step does not change. A later `fit`
-        or `partial_fit` removes the calibration.
+        of the step has happened, or all rows if the step has no parent. Few events say little of the slope, so it has a
+        prior: the logarithm is normal, 0 ± 0.5. A marginal stays the product of its steps, so P(conversion) stays below
+        P(click). The order of the predictions of each step does not change. A later `fit` or `partial_fit` removes the
+        calibration.
 
         From now on the model predicts the rates of these rows, so take rows of the whole log: with rows of a sampled
         log, the correction by `negative_sampling_rate` is lost. With `bias_features`, these rows are predicted as
@@ -62,7 +63,8 @@ class Calibration(Predictions):
         Warns
         -----
         UserWarning
-            If the rows are clearly sampled as those of a fit with `negative_sampling_rate`.
+            If a step has fewer than ten rows of its rarer class, or predictions that do not rise with its labels; if
+            the rows are clearly sampled as those of a fit with `negative_sampling_rate`.
         """
         check_is_fitted(self)
         Y = one_of(Y, y)
@@ -109,32 +111,22 @@ def _warn_of_constant_bias_features(rows: Encoded) -> None:
 
 
 def platt(logits: np.ndarray, labels: np.ndarray, counts: np.ndarray, step: str) -> tuple[float, float]:
-    """Fit the slope and intercept of the log-odds that maximise the likelihood of the labels.
+    """Fit the slope and intercept of the log-odds of a step.
 
-    The slope is positive: if the fitted one is not, it is 1, and only the level is calibrated. `step` names the step in
+    The slope is the most probable one by the labels and the prior of :data:`SPREAD`. It is positive, so the order of
+    the predictions stays. At the intercept the mean prediction is the rate of the labels. `step` names the step in
     warnings.
     """
     used = counts > 0
-    z, y, weights = logits[used], labels[used] > 0, counts[used].astype(np.float64)
-    if z[~y].max() <= z[y].min():  # the likelihood rises with the slope without end, or all predictions are equal
-        how = "are all the same in these rows" if np.ptp(z) == 0 else "separate its classes perfectly in these rows"
-        warn(f"The predictions of {step} {how}: only their level is calibrated.")
-        return 1.0, level_of(z, float(weights @ y), weights)
-    # Where the slope is far off, the gradients of rare events are small: hence Newton's method on scaled log-odds.
-    center, scale = z.mean(), z.std() or 1.0
-    model = LogisticRegression(C=np.inf, solver="newton-cholesky", tol=1e-10)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # for classes that are nearly separated, see below
-        model.fit(((z - center) / scale)[:, None], y, weights)
-    slope = float(model.coef_[0, 0]) / scale
-    if slope > 0:
-        if (rarer := min(y.sum(), (~y).sum())) < FEW_EVENTS:
-            warn(f"The calibration of {step} rests on {rarer} of {len(y)} rows, those of the rarer class.")
-        if slope > STEEP:
-            warn(f"The predictions of {step} nearly separate its classes in these rows: they become 0 or 1.")
-        return slope, float(model.intercept_[0]) - slope * center
-    warn(
-        f"The predictions of {step} do not rise with its labels in these {len(y)} rows, {y.sum()} of them positive: "
-        "only their level is calibrated."
-    )
-    return 1.0, level_of(z, float(weights @ y), weights)
+    z, y, weights = logits[used], (labels[used] > 0).astype(np.float64), counts[used].astype(np.float64)
+    weights *= weights.sum() / np.square(weights).sum()  # their sum is the effective number of rows
+    n_positive = int(y.sum())
+    if (rarer := min(n_positive, len(y) - n_positive)) < FEW_EVENTS:
+        warn(f"The calibration of {step} rests on {rarer} of {len(y)} rows, those of the rarer class.")
+    slope = slope_of(z, 0.0, y, weights, spread=SPREAD, steepest=STEEPEST)
+    if weights @ ((y - np.average(y, weights=weights)) * z) < 0:
+        warn(
+            f"The predictions of {step} do not rise with its labels in these {len(y)} rows, {n_positive} of them "
+            f"positive: its log-odds are multiplied by {slope:.2g}."
+        )
+    return slope, level_of(slope * z, float(weights @ y), weights)

@@ -13,7 +13,7 @@ from sklearn_fsmd.encoding.warnings import warn_of_orders
 from sklearn_fsmd.estimators.predictions import Predictions
 from sklearn_fsmd.estimators.sampled_logs import refuse_unsampled_rows
 from sklearn_fsmd.inference import Predictor
-from sklearn_fsmd.parameters import MultiTaskParameters
+from sklearn_fsmd.parameters import MultiTaskParameters, warn
 from sklearn_fsmd.training import construction
 
 
@@ -56,8 +56,13 @@ class Statistics(Predictions):
         NotFittedError
             If the estimator is not fitted.
         ValueError
-            If the estimator has no statistics of the targets; if X or Y are not as in `fit`; or if the rows are clearly
-            those of a whole log, and the model was fitted on a sampled one (`negative_sampling_rate`).
+            If the estimator was fitted with ``target_statistics=None``; if X or Y are not as in `fit`; or if the rows
+            are clearly those of a whole log, and the model was fitted on a sampled one (`negative_sampling_rate`).
+
+        Warns
+        -----
+        UserWarning
+            If `fit` found no column whose rates improve predictions, so that there is nothing to update.
         """
         check_is_fitted(self)
         self._validate_params()  # type: ignore[attr-defined]
@@ -71,10 +76,15 @@ class Statistics(Predictions):
         encoder = growth.finish()  # has a copy of the statistics
         if encoder.statistics is None:
             if self._predictor.spec.get("target_statistics", "ordered") is None:
-                why = "`target_statistics` was None. Fit with 'ordered'; a history has its own `update`."
-            else:
-                why = "no column had any. Name columns in `statistics_features`."
-            raise ValueError(f"This {type(self).__name__} has no statistics of the targets: {why}")
+                raise ValueError(
+                    f"This {type(self).__name__} has no statistics of the targets: `target_statistics` was None. Fit "
+                    "with 'ordered'; a history has its own `update`."
+                )
+            warn(
+                f"This {type(self).__name__} has no statistics of the targets, so nothing is updated: `fit` found no "
+                "column whose rates improve predictions. To have some anyway, name columns in `statistics_features`."
+            )
+            return
         rows = encoder.main.encode(encoder.main_part(X))
         Y = as_pandas(Y)
         check_consistent_length(rows.codes, Y)

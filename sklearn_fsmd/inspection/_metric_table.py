@@ -26,7 +26,7 @@ from sklearn_fsmd.metrics import (
 ALL = "all rows"
 LEVEL = 0.95
 FEWEST_GROUPS = 20
-"""With fewer groups, a bootstrap interval would be unreliable."""
+"""With fewer groups, or fewer with an event or without one, a bootstrap interval would be too narrow."""
 MOST_ROWS = 10_000_000
 """Maximum number of rows of a concordance, which repeats rows by their weights."""
 
@@ -86,8 +86,9 @@ def metric_table(
 
         ``level``: the mean prediction divided by the mean label or value; 1 is ideal.
 
-        The last three have columns ``…_low`` and ``…_high`` with the ends of their intervals. With fewer than 20
-        groups, the ends are NaN. A metric that is not defined is NaN. A concordance needs weights that are equal, or
+        The last three have columns ``…_low`` and ``…_high`` with the ends of their intervals. The ends are NaN with
+        fewer than 20 groups with an event, or fewer than 20 without one: the intervals would be too narrow. A metric
+        that is not defined is NaN. A concordance needs weights that are equal, or
         integers whose sum, divided by their greatest common divisor, is at most ten million.
 
     Raises
@@ -123,7 +124,7 @@ def metric_table(
     }
     samples: dict[tuple[str, str], list[dict[str, float]]] = {key: [] for key in parts}
     random, n_groups = check_random_state(random_state), int(group.max()) + 1
-    has_interval = {key: len(np.unique(group[part.rows])) >= FEWEST_GROUPS for key, part in parts.items()}
+    has_interval = {key: _has_enough_groups(part, group) for key, part in parts.items()}
     for _ in range(n_bootstrap):
         times = np.bincount(random.randint(n_groups, size=n_groups), minlength=n_groups)[group]
         for key, part in parts.items():
@@ -132,6 +133,13 @@ def metric_table(
     rows = {key: _table_row(part, samples[key]) for key, part in parts.items()}
     table = pd.DataFrame.from_dict(rows, orient="index")
     return table.set_axis(pd.MultiIndex.from_tuples(list(rows), names=["target", "segment"]))
+
+
+def _has_enough_groups(part: Outcome, group: np.ndarray) -> bool:
+    """Whether there are enough groups of rows, with and without an event; a value needs groups in which it is not 0."""
+    happened = part.observed != 0
+    kinds = [happened] if part.is_value else [happened, ~happened]
+    return min(len(np.unique(group[part.rows[rows]])) for rows in kinds) >= FEWEST_GROUPS
 
 
 def _table_row(part: Outcome, samples: list[dict[str, float]]) -> dict[str, float]:

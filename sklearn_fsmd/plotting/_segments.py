@@ -58,5 +58,5 @@ def grid_of_axes(display: Any, n: int, ax: Any) -> tuple[Any, np.ndarray]:
         return figure, grid.ravel()[:n]
     axes = np.ravel(np.asarray(ax, dtype=object))
     if len(axes) != n:
-        raise ValueError(f"There are {n} targets to draw, and {len(axes)} axes.")
+        raise ValueError(f"There are {n} targets to draw, and {len(axes)} axes. Choose some with `targets`.")
     return figure_of(axes[0]), axes

@@ -10,6 +10,7 @@ from sklearn_fsmd.training.level import level_of
 from sklearn_fsmd.training.net import Net
 from sklearn_fsmd.training.net_options import check_callbacks
 from sklearn_fsmd.training.pretraining import pretrain
+from sklearn_fsmd.training.slope import slope_of
 from sklearn_fsmd.training.spec import FIRST_STEP, NETWORK_SHARES
 
 __all__ = [
@@ -33,6 +34,7 @@ __all__ = [
     "masking_options",
     "pretrain",
     "regression",
+    "slope_of",
     "steps_of",
     "trainer",
     "validation_rows",

@@ -75,7 +75,14 @@ def slope_factors(
 
 
 def slope_of(
-    z: np.ndarray, rest: np.ndarray, y: np.ndarray, w: np.ndarray, *, spread: float = SPREAD, before: float = 1.0
+    z: np.ndarray,
+    rest: np.ndarray | float,
+    y: np.ndarray,
+    w: np.ndarray,
+    *,
+    spread: float = SPREAD,
+    steepest: float = STEEPEST,
+    before: float = 1.0,
 ) -> float:
     """The most probable slope s for labels `y` with the log-odds ``rest + level + s · z``, at the best level.
 
@@ -89,6 +96,6 @@ def slope_of(
         logits = rest + math.exp(log_slope - log_before) * z
         return loss_at_best_level(logits, y, w) + (log_slope / spread) ** 2 / 2
 
-    limit = math.log(STEEPEST)
+    limit = math.log(steepest)
     optimum = minimize_scalar(loss, bounds=(-limit, limit), method="bounded", options={"xatol": 1e-7})
     return math.exp(optimum.x - log_before)

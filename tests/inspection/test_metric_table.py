@@ -30,7 +30,9 @@ def test_metrics_of_targets_and_segments(model, funnel):
     assert row["ranking"] == pytest.approx(concordance(watched, seconds))
     assert row["error"] == pytest.approx(value_rmse(watched, seconds))
     for name in ("ranking", "error", "level"):
-        assert (table[f"{name}_low"] <= table[f"{name}_high"]).all()
+        low, high = table[f"{name}_low"], table[f"{name}_high"]
+        assert (low <= high)[table["positives"] >= 40].all()
+        assert not (low > high).any()
 
 
 def test_conditional_metrics_use_rows_whose_parent_has_happened(model, funnel):
@@ -113,6 +115,20 @@ def test_intervals_cover_the_true_value(known):
         row = found.loc[("click", "all rows")]
         n_covered += row["level_low"] <= whole <= row["level_high"]
     assert n_covered >= 34
+
+
+def test_few_events_have_no_interval(model, funnel):
+    """A bootstrap of one positive row repeats that row alone, so its intervals would be far too narrow."""
+    X, Y = (part[2000:2400] for part in funnel)
+    few = Y.assign(click=0, conversion=0, watch_seconds=np.nan)
+    for n, has_interval in ((19, False), (20, True)):
+        few.iloc[:n] = [1, 1, 5.0]
+        table = metric_table(model, X, few, n_bootstrap=20, random_state=0)
+        ends = table.filter(regex="_low|_high").xs("all rows", level="segment").loc[["click", "conversion"]]
+        assert (np.isfinite(ends).all() == has_interval).all()
+        assert np.isfinite(table.loc[("conversion", "all rows"), "ranking"])
+        table = metric_table(model, X, few, groups=np.arange(400) // 2, n_bootstrap=20, random_state=0)
+        assert np.isnan(table.loc[("click", "all rows"), "ranking_low"])  # ten groups have an event
 
 
 def test_undefined_metrics_are_nan_and_invalid_arguments_are_refused(model, funnel):

@@ -44,6 +44,8 @@ from sklearn_fsmd.parameters import EncodingParameters
 INT32 = np.iinfo(np.int32).max
 BLOCK = 16_384
 """Number of rows of an array that are encoded together."""
+ROWS_OF_TWO_THREADS = 1024
+"""Fewer rows are encoded in less time than a thread needs to start."""
 
 
 class FeatureEncoder:
@@ -312,8 +314,9 @@ class FeatureEncoder:
                 if self.numeric_bins:
                     codes[:, n_categories + j] = bins
 
-        if len(self.numeric) < 2:
+        if len(self.numeric) < 2 or len(codes) < ROWS_OF_TWO_THREADS:
             encode_numeric(0)
+            encode_numeric(1)
             return codes, numbers
         # numpy releases the GIL in sorts and searches. More threads would need more memory.
         with ThreadPoolExecutor(1) as pool:

@@ -63,11 +63,12 @@ def warn_of_contradictions(
     n_rows : the number of all rows.
     """
     for k, n in n_odd.items():
-        share = n / n_rows
+        share, parent = n / n_rows, names[parents[k] or 0]
         message = (
-            f"{n} row{'s have' if n > 1 else ' has'} {names[k]!r} = 1 though {names[parents[k] or 0]!r}, "
-            f"the step before it, is 0. That is {100 * share:.2g} % of the rows, which a chain cannot learn."
+            f"{n} row{'s have' if n > 1 else ' has'} {names[k]!r} = 1 though {parent!r}, the step before it, is 0. "
+            f"That is {100 * share:.2g} % of the rows, which a chain cannot learn. Are the columns of Y in the order "
+            f"of the funnel? Their order is {list(names)}."
         )
-        if share > 0.05:
-            message += f" Are the columns of Y in the order of the funnel? Their order is {list(names)}."
+        if share <= 0.05:
+            message += f" If they are, set {parent!r} to 1 in these rows, or leave them out."
         warn(message)

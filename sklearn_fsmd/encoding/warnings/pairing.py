@@ -13,8 +13,8 @@ from sklearn_fsmd.encoding.targets import Targets
 from sklearn_fsmd.encoding.warnings.ids import N_ROWS
 from sklearn_fsmd.parameters import warn
 
-FEW_LABELS = 30
-"""Missing values that coincide with fewer labels of a class may do so by chance."""
+FEW_LABELS = 8
+"""Empty values that coincide with fewer labels of a class may do so by chance."""
 
 
 def warn_of_order(X: Any, Y: Any, names: tuple[str, str] = ("X", "Y")) -> None:
@@ -71,27 +71,37 @@ def warn_of_target_columns(X: Any, Y: Any) -> None:
 
 
 def warn_of_leaking_columns(X: Any, targets: Targets, names: Sequence[str]) -> None:
-    """Warn of columns of X that are known only where a target has happened, such as the revenue of a purchase.
+    """Warn of columns of X that are known, or not 0, only where a target has happened, as the revenue of a purchase is.
 
     Parameters
     ----------
     X : DataFrame; anything else is ignored.
     targets : the targets of the rows of X.
-    names : the names of the targets.
+    names : the names of the targets; columns with such a name are left to :func:`warn_of_target_columns`.
     """
     if not isinstance(X, pd.DataFrame):
         return
     inspected = X.iloc[:N_ROWS]
-    masks = {column: is_missing.to_numpy() for column, is_missing in inspected.isna().items() if is_missing.any()}
+    masks = {column: (_is_empty(values), bool(values.isna().any())) for column, values in inspected.items()}
+    masks = {column: mask for column, mask in masks.items() if mask[0].any() and column not in names}
     for k, name in enumerate(names if masks else ()):
         is_observed = targets.full_weights[:N_ROWS, k] > 0
         has_not_happened = targets.labels[:N_ROWS, k][is_observed] == 0
         if not FEW_LABELS <= has_not_happened.sum() <= len(has_not_happened) - FEW_LABELS:
             continue
-        for column, is_missing in masks.items():
-            if (is_missing[is_observed] == has_not_happened).all():
+        for column, (is_empty, has_missing) in masks.items():
+            if (is_empty[is_observed] == has_not_happened).all():
+                known, empty = ("known", "missing") if has_missing else ("not 0", "0")
                 warn(
-                    f"Column {column!r} of X is known where {name!r} has happened, and missing everywhere else. So it "
-                    f"contains the answer, which new rows do not have: X.drop(columns={[column]}). To predict "
-                    "it, put it into Y, and name it in `value_targets`."
+                    f"Column {column!r} of X is {known} where {name!r} has happened, and {empty} everywhere else. So "
+                    f"it contains the answer, which new rows do not have: X.drop(columns={[column]}). To predict it, "
+                    "put it into Y, and name it in `value_targets`."
                 )
+
+
+def _is_empty(values: pd.Series) -> np.ndarray:
+    """Which values are missing or, of a column of numbers without missing values, 0."""
+    is_missing = values.isna().to_numpy()
+    if is_missing.any() or not pd.api.types.is_numeric_dtype(values.dtype):
+        return is_missing
+    return (values == 0).to_numpy(dtype=bool)

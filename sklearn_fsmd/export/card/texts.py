@@ -55,6 +55,8 @@ def limits_of(
     has_bias = classifier._encoder.bias is not None
     check_levels = as_shown or not has_bias  # for a good position, levels above those of the log are right
     limits = [_level_limit(target, "all rows", row) for (target, _), row in all_rows.iterrows() if check_levels]
+    without_parent = _values_without_parent(classifier)
+    limits.append(_few_labels_limit("the test data", list(all_rows.iterrows()), without_parent))
     for name, table in cut_tables.items():
         segments = list(table.iterrows())
         limits += [
@@ -62,7 +64,7 @@ def limits_of(
             for (target, segment), row in segments
             if check_levels
         ]
-        limits.append(_few_labels_limit(name, segments, _values_without_parent(classifier)))
+        limits.append(_few_labels_limit(f"these segments of {cell(name)}", segments, without_parent))
     if not check_levels:
         limits.append(
             "Predictions are those for rows in a good position (`bias_features`), but logged labels come from all "
@@ -102,8 +104,8 @@ def _values_without_parent(classifier: Any) -> list[str]:
     return [name for name, parent in zip(classifier.value_names_, values.parents, strict=True) if parent is None]
 
 
-def _few_labels_limit(name: str, segments: list[tuple[Any, pd.Series]], values_without_parent: list[str]) -> str:
-    """A sentence that lists the segments of a cut with too few labels for an evaluation."""
+def _few_labels_limit(where: str, segments: list[tuple[Any, pd.Series]], values_without_parent: list[str]) -> str:
+    """A sentence that lists the segments with too few labels for an evaluation."""
     few = []
     for (target, segment), row in segments:
         n_informative = row["n"] if target in values_without_parent else row["positives"]
@@ -112,4 +114,4 @@ def _few_labels_limit(name: str, segments: list[tuple[Any, pd.Series]], values_w
     if not few:
         return ""
     listed = ", ".join(few[:MAX_LISTED]) + (f" and {len(few) - MAX_LISTED} more" if len(few) > MAX_LISTED else "")
-    return f"Fewer than {FEW} positive labels, or rows with values, in these segments of {cell(name)}: {listed}."
+    return f"Fewer than {FEW} positive labels, or rows with values, in {where}: {listed}."

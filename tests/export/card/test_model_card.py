@@ -153,10 +153,11 @@ def test_few_positive_rows_are_counted_without_weights(model, data):
         [line for line in model_card(model, X, Y, sample_weight=w, **options).render().splitlines() if "Fewer" in line]
         for w in (None, weights)
     )
+    assert f"in the test data: all rows (conversion: {Y['conversion'].sum()})" in plain[0]
     counts = Y["conversion"].groupby(X["segment"], observed=True).sum()
     assert counts.max() < 100
     for segment, n in counts.items():
-        assert f"{segment} (conversion: {n})" in plain[0]
+        assert f"{segment} (conversion: {n})" in plain[1]
     assert plain == weighted
 
 
@@ -255,7 +256,7 @@ def test_segments_with_few_values_are_named(data):
         X, Y.assign(watch_seconds=Y["watch_seconds"].where(known))
     )
     text = model_card(fitted, X_new, Y_new, by=["device"], pictures=False, n_bootstrap=2, random_state=0).render()
-    (line,) = (line for line in text.splitlines() if "Fewer than 100" in line)
+    (line,) = (line for line in text.splitlines() if "Fewer than 100" in line and "segments of device" in line)
     watched = (Y_new["watch_seconds"] > 0).groupby(X_new["device"], observed=True).sum()
     for device, n in watched[watched < 100].items():
         assert f"{device} (watch_seconds: {n:,.0f})" in line
