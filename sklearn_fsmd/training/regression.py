@@ -44,8 +44,8 @@ C, MAX_ITER, TOL = 0.1, 200, 1e-4
 The first two are parameters of scikit-learn's class. The third, times the variance of the labels, becomes its `tol`, a
 gradient of the mean loss: if events are rare, all gradients are small.
 """
-SHARE, SPREAD, LEAST = 0.5, 0.3, 0.05
-"""Mean and standard deviation of the prior of the network's share of the log-odds, and its smallest value."""
+SPREAD, LEAST_EXPECTED, LEAST = 0.3, 0.1, 0.05
+"""Standard deviation and smallest mean of the prior of the network's share, and the smallest share; see `share_of`."""
 
 
 def adds_regressions(
@@ -125,13 +125,13 @@ class Regressions(NamedTuple):
     ----------
     terms : the weights of table rows and numbers, for each of the `K` steps.
     intercepts : (K,)
-    has : (K,) bool, whether the step has a regression: its labels have two classes, and there is a category, a bin or a
-        number that is not constant.
+    n_events : (K,), the number of labels of the rarer class. It is 0 for a step without a regression: its labels have
+        one class, or there is neither a category, nor a bin, nor a number that is not constant.
     """
 
     terms: Linear
     intercepts: Tensor
-    has: np.ndarray
+    n_events: np.ndarray
 
     def to(self, device: torch.device) -> Regressions:
         """The same on a device."""
@@ -158,7 +158,7 @@ def fit(network: MultiTaskNetwork, rows_of_steps: Sequence[LabelledRows]) -> Reg
         terms = Linear(n_rows, len(linear.numbers), len(parents), pooling=linear.pooling).requires_grad_(False)
     terms.categories.weight.zero_()
     intercepts = torch.zeros(len(parents), dtype=torch.float32)
-    has = np.zeros(len(parents), dtype=bool)
+    n_events = np.zeros(len(parents), dtype=int)
     for k, (parent, (rows, targets)) in enumerate(zip(parents, rows_of_steps, strict=True)):
         weights, y = targets.counts(k, parent).astype(np.float64), targets.labels[:, k]
         used = weights > 0
@@ -180,8 +180,9 @@ def fit(network: MultiTaskNetwork, rows_of_steps: Sequence[LabelledRows]) -> Reg
         of_numbers[columns[is_number] - n_rows] = regression.coef_[0, is_number]
         of_numbers /= scales
         terms.numbers[: len(scales), k] = torch.from_numpy(of_numbers)
-        intercepts[k], has[k] = float(regression.intercept_[0] - of_numbers @ means), True
-    return Regressions(terms, intercepts, has)
+        intercepts[k] = float(regression.intercept_[0] - of_numbers @ means)
+        n_events[k] = min(np.unique(y[used], return_counts=True)[1])
+    return Regressions(terms, intercepts, n_events)
 
 
 def _regression(x: sparse.csr_matrix, y: np.ndarray, weights: np.ndarray) -> LogisticRegression:
@@ -249,16 +250,17 @@ def average(net: Net, regressions: Regressions, parts: Sequence[MemberLogits]) -
     """
     network, parents = net.module_, net.module_.link.parents
     added = [in_chunks_alone(partial(regressions.logits, network), *part.inputs) for part in parts]
-    shares = np.where(regressions.has, SHARE, 1.0)
+    expected = expected_shares(regressions.n_events)
+    shares, has = expected.copy(), regressions.n_events > 0
     if len(parts) > 1:
         valid, z_regression = parts[1], added[1].cpu().numpy().astype(np.float64)
         rows = binary_tasks_of(valid.labelled(), len(parents))
         counts, bias = trials(parents, rows), valid.bias_logits().cpu().numpy().astype(np.float64)
-        for k in np.flatnonzero(regressions.has & (information(parents, rows) > 0)):
+        for k in np.flatnonzero(has & (information(parents, rows) > 0)):
             used = counts[:, k] > 0
             z, rest = rows.logits[used, k].astype(np.float64), bias[used, k]
             labels, weights = rows.labels[used, k], counts[used, k]
-            shares[k] = share_of(z - rest, z_regression[used, k], rest, labels, weights)
+            shares[k] = share_of(z - rest, z_regression[used, k], rest, labels, weights, expected[k])
     of_network = torch.from_numpy(shares).to(network.slopes)
     of_regression = (1 - of_network) / network.slopes  # the slopes multiply both
     _fold(network, regressions, of_network, of_regression)
@@ -270,16 +272,27 @@ def average(net: Net, regressions: Regressions, parts: Sequence[MemberLogits]) -
     return shares
 
 
-def share_of(z: np.ndarray, z_regression: np.ndarray, rest: np.ndarray, y: np.ndarray, w: np.ndarray) -> float:
+def expected_shares(n_events: np.ndarray) -> np.ndarray:
+    """The network's share of the log-odds that is expected with so many events: ½ at `FEW_EVENTS`; 1 for 0 events.
+
+    With few events the regression is better, with many the network. A step with 0 events has no regression.
+    """
+    shares = np.maximum(n_events / (n_events + FEW_EVENTS), LEAST_EXPECTED)
+    return np.where(n_events > 0, shares, 1.0).round(4)
+
+
+def share_of(
+    z: np.ndarray, z_regression: np.ndarray, rest: np.ndarray, y: np.ndarray, w: np.ndarray, expected: float
+) -> float:
     """The most probable share of the log-odds `z` in their mean with `z_regression`, at the best level.
 
     The labels `y` have the log-odds ``rest + level + share · z + (1 − share) · z_regression``. The prior of the share
-    is normal. Arrays are ``(n,)``; `w` are weights. The share is rounded to four decimals.
+    is normal, with the mean `expected`. Arrays are ``(n,)``; `w` are weights. The share is rounded to four decimals.
     """
 
     def loss(share: float) -> float:
         logits = rest + share * z + (1 - share) * z_regression
-        return loss_at_best_level(logits, y, w) + ((share - SHARE) / SPREAD) ** 2 / 2
+        return loss_at_best_level(logits, y, w) + ((share - expected) / SPREAD) ** 2 / 2
 
     return round(float(minimize_scalar(loss, bounds=(LEAST, 1), method="bounded", options={"xatol": 1e-7}).x), 4)
 
