@@ -56,7 +56,8 @@ def test_few_rows_are_predicted_better(cls, early_stopping, funnel):
         assert (averaged.network_shares_ < 0.9).all()
     else:
         n_events = train[1].sum().to_numpy()  # each of a step is in the minority of its rows
-        np.testing.assert_allclose(averaged.network_shares_, np.maximum(n_events / (n_events + 1000), 0.1), atol=1e-4)
+        expected = np.maximum(n_events / (n_events + 1000), 0.1)
+        np.testing.assert_allclose(averaged.network_shares_, expected, atol=1e-4)
 
 
 def test_the_regression_is_that_of_scikit_learn_on_one_hot_columns():
