@@ -444,11 +444,9 @@ def test_the_table_of_how_many_rows_are_enough():
         assert cells == [" / ".join(quoted[name, n, model]) for name in sets for model in models]
     stored = pd.read_csv(ROOT / "benchmarks/quality/enough_rows.csv").groupby(["model", "data", "rows"])[pair].mean()
     ahead = stored.loc["defaults"] > stored.loc["logistic regression"]
-    assert ahead.loc["census"].all(axis=None)
-    assert ahead.loc["kuairand"].loc[1000:].all(axis=None)
+    assert ahead.loc[["census", "kuairand"]].all(axis=None)
     assert ahead.loc["funnel"].loc[10_000:].all(axis=None)
-    assert not ahead.loc["funnel"].loc[:3000].any(axis=None)
-    assert not ahead.loc[("kuairand", 300)].any()
+    assert not ahead.loc["funnel"].loc[:3000]["first_auc"].any()
 
 
 def test_the_gain_of_regressions_on_few_rows():
@@ -484,6 +482,8 @@ def test_the_table_of_rare_events():
     ahead = mean[columns].xs("defaults", level="model") > mean[columns].xs("logistic regression", level="model")
     assert ahead["click_true_auc"].tolist() == [False, False, True]
     assert ahead["conversion_true_auc"].all()
+    lead = (mean.xs("defaults", level="model") - mean.xs("logistic regression", level="model"))["conversion_true_auc"]
+    assert (lead.loc[100_000:] < 0.003).all()
     assert not ahead["after_true_auc"].any()
     gain = mean[columns].xs("defaults", level="model") - mean[columns].xs("network alone", level="model")
     assert (gain > 0).all(axis=None)
