@@ -176,7 +176,7 @@ def test_the_calibrated_slope_is_the_most_probable_one(rate, spread, slope):
 
 
 def test_few_events_hardly_change_the_slope():
-    """By maximum likelihood, 6 events among 80 rows give slopes below 0, and of several times the right one, which is 1."""
+    """By maximum likelihood, 6 events among 80 rows give slopes below 0 and of several times the right one, 1."""
     random = np.random.default_rng(0)
     z = random.normal(scale=0.5, size=(200, 80))
     labels = (random.uniform(size=z.shape) < expit(z - 2.7)).astype(np.float32)

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from sklearn.base import clone
 from sklearn.metrics import log_loss
 
 from sklearn_fsmd import FSMDClassifier
@@ -72,9 +73,10 @@ def test_a_warm_start_trains_for_the_default_epochs_again(funnel):
 def test_the_default_does_not_overfit_few_rows(funnel):
     X, Y = funnel
     new = slice(500, None)
+    alone = FSMDClassifier(logistic_regression=False, random_state=0)
     loss, loss_of_30 = (
         log_loss(Y["click"][new], model.fit(X[:500], Y[:500]).predict_marginals(X[new])[:, 0])
-        for model in (FSMDClassifier(random_state=0), FSMDClassifier(max_epochs=30, random_state=0))
+        for model in (alone, clone(alone).set_params(max_epochs=30))
     )
     loss_of_the_rate = log_loss(Y["click"][new], np.full(20_000, Y["click"][:500].mean()))
     assert loss < loss_of_the_rate + 0.03

@@ -100,8 +100,8 @@ def warn_of_leaking_columns(X: Any, targets: Targets, names: Sequence[str]) -> N
 
 
 def _is_empty(values: pd.Series) -> np.ndarray:
-    """Which values are missing or, of a column of numbers without missing values, 0."""
-    is_missing = values.isna().to_numpy()
-    if is_missing.any() or not pd.api.types.is_numeric_dtype(values.dtype):
+    """Which values are missing or, of a column of numbers without missing values, 0; False is a value of a flag."""
+    is_missing, dtype = values.isna().to_numpy(), values.dtype
+    if is_missing.any() or not pd.api.types.is_numeric_dtype(dtype) or pd.api.types.is_bool_dtype(dtype):
         return is_missing
     return (values == 0).to_numpy(dtype=bool)
