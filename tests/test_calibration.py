@@ -69,8 +69,8 @@ def test_a_step_is_calibrated_on_the_rows_that_reach_it(data, skewed):
 
 
 def test_a_weight_of_2_equals_a_repeated_row(data, skewed):
-    X, Y = data
     """Nearly: to the prior of the slope, rows of different weights count less than as many rows of one weight."""
+    X, Y = data
     twice = pd.concat([X[4000:], X[4000:10_000]]), pd.concat([Y[4000:], Y[4000:10_000]])
     weights = np.where(np.arange(76_000) < 6000, 2.0, 1.0)
     a = pickle.loads(pickle.dumps(skewed)).calibrate(*twice)

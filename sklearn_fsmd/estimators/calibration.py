@@ -13,7 +13,7 @@ from sklearn_fsmd.encoding.warnings import warn_of_orders
 from sklearn_fsmd.estimators.predictions import Predictions
 from sklearn_fsmd.estimators.sampled_logs import warn_of_sampled_rows
 from sklearn_fsmd.parameters import warn
-from sklearn_fsmd.training import level_of, slope_of
+from sklearn_fsmd.training import effective_counts, level_of, slope_of
 
 FEW_EVENTS = 10
 """With fewer rows of the rarer class, the level may be off by a third."""
@@ -118,8 +118,7 @@ def platt(logits: np.ndarray, labels: np.ndarray, counts: np.ndarray, step: str)
     warnings.
     """
     used = counts > 0
-    z, y, weights = logits[used], (labels[used] > 0).astype(np.float64), counts[used].astype(np.float64)
-    weights *= weights.sum() / np.square(weights).sum()  # their sum is the effective number of rows
+    z, y, weights = logits[used], (labels[used] > 0).astype(np.float64), effective_counts(counts[used].astype(float))
     n_positive = int(y.sum())
     if (rarer := min(n_positive, len(y) - n_positive)) < FEW_EVENTS:
         warn(f"The calibration of {step} rests on {rarer} of {len(y)} rows, those of the rarer class.")

@@ -28,7 +28,7 @@ from sklearn_fsmd.inference import in_chunks_alone
 from sklearn_fsmd.network import FM, Embedded, Linear, Lists, Member, MultiTaskNetwork
 from sklearn_fsmd.parameters import LOW_ORDER, NetworkParameters
 from sklearn_fsmd.parameters.machine import cpu_by_default, seeded
-from sklearn_fsmd.training.level import binary_tasks_of, information, loss_at_best_level, trials
+from sklearn_fsmd.training.level import binary_tasks_of, effective_counts, information, loss_at_best_level, trials
 from sklearn_fsmd.training.member_logits import MemberLogits
 from sklearn_fsmd.training.net import Net
 
@@ -170,8 +170,7 @@ def fit(network: MultiTaskNetwork, rows_of_steps: Sequence[LabelledRows]) -> Reg
             former = rows
         if not len(columns):
             continue
-        weights *= weights.sum() / np.square(weights).sum()  # their sum is the effective number of rows
-        regression = _regression(x[used], y[used], weights[used])
+        regression = _regression(x[used], y[used], effective_counts(weights[used]))
         is_code = columns < n_rows
         of_codes = torch.from_numpy(regression.coef_[0, is_code].astype(np.float32))
         terms.categories.weight[torch.from_numpy(columns[is_code]), k] = of_codes
@@ -187,7 +186,7 @@ def fit(network: MultiTaskNetwork, rows_of_steps: Sequence[LabelledRows]) -> Reg
 
 def _regression(x: sparse.csr_matrix, y: np.ndarray, weights: np.ndarray) -> LogisticRegression:
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # iterations beyond `MAX_ITER` hardly change the order
+        warnings.simplefilter("ignore", ConvergenceWarning)  # `MAX_ITER` limits the time
         rate = np.average(y, weights=weights)
         tol = TOL * rate * (1 - rate)
         return LogisticRegression(C=C, max_iter=MAX_ITER, tol=tol).fit(x, y, sample_weight=weights)
