@@ -186,7 +186,7 @@ class Datasets(Learning):
         net.spec_ = noted(net.spec_, sums.steps, parents)
         level = level_rows.sample(*sample, rates, self.negative_sampling_rate)
         if from_scratch and net.spec_[ADDS_REGRESSIONS]:
-            level = level._replace(of_regressions=regression.samples(*sample, parents))
+            level = level._replace(of_regressions=regression.samples(*sample, parents, len(encoder.main.categories)))
         if encoder.statistics is not None:
             level = level.with_statistics(encoder.statistics)
         del sample

@@ -127,7 +127,7 @@ class Learning(Statistics, Calibration, Saving, Reading, ClassifierMixin, BaseEs
         if net is None and not is_partial:
             adds_regressions = regression.adds_regressions(self, len(X), train[0], steps, n_training, encoder.main)
         if level is not None and adds_regressions:
-            level = level._replace(of_regressions=regression.samples(*train, parents))
+            level = level._replace(of_regressions=regression.samples(*train, parents, len(encoder.main.categories)))
         train, valid, level = self._with_statistics(encoder, train, valid, level, random, more=more)
         if net is None:
             resumes = checkpoint is not None and checkpoint.resumes

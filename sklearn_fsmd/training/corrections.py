@@ -7,7 +7,6 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from sklearn_fsmd.encoding.targets import LabelledRows
 from sklearn_fsmd.training import regression
 from sklearn_fsmd.training.batches import TensorData
 from sklearn_fsmd.training.level import N_ENSEMBLE_ITERATIONS, LabelledOutputs, set_level, set_level_of_values
@@ -23,7 +22,7 @@ def correct(
     rates: np.ndarray | None,
     with_values: TensorData | None = None,
     negative_sampling_rate: float = 1.0,
-    of_regressions: Sequence[LabelledRows] | None = None,
+    of_regressions: regression.RegressionRows | None = None,
 ) -> np.ndarray | None:
     """Set the slopes of the predictions by the validation rows, and their level by the observed means.
 
@@ -38,8 +37,8 @@ def correct(
     rates : (K,), how often each step happened in all training rows. None, for a chunk, corrects the values alone.
     with_values : the training rows by which values are corrected; those of `parts` if None.
     negative_sampling_rate : the share of the rows without the first event that are in the log.
-    of_regressions : the rows that the regression of each step is fitted on, which is averaged with the network before
-        its level is set; None if there are to be none.
+    of_regressions : the rows that the regressions are fitted on, which are averaged with the network before its level
+        is set; None if there are to be none.
 
     Returns
     -------

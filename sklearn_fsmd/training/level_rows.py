@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -10,10 +9,11 @@ import numpy as np
 from sklearn_fsmd.encoding.columns import evenly_spaced
 from sklearn_fsmd.encoding.statistics import TargetStatistics
 from sklearn_fsmd.encoding.table import Encoded
-from sklearn_fsmd.encoding.targets import LabelledRows, Targets
+from sklearn_fsmd.encoding.targets import Targets
 from sklearn_fsmd.training.batches import TensorData
 from sklearn_fsmd.training.corrections import correct
 from sklearn_fsmd.training.net import Net
+from sklearn_fsmd.training.regression import RegressionRows
 
 LEVEL_ROWS = 20_000
 """The largest number of training rows by which the level is set, and of those with values."""
@@ -31,8 +31,8 @@ class LevelRows(NamedTuple):
     labels raise the rates of their categories, which does not happen to new rows. So they get rates without their own
     labels. `negative_sampling_rate` is the share of the rows without the first event that are in the log.
 
-    `of_regressions` are the rows that the logistic regression of each step is fitted on, without statistics; None if
-    there are to be none.
+    `of_regressions` are the rows that the logistic regressions are fitted on, without statistics; None if there are to
+    be none.
     """
 
     rows: Encoded
@@ -40,7 +40,7 @@ class LevelRows(NamedTuple):
     rates: np.ndarray | None
     with_values: tuple[Encoded, Targets] | None
     negative_sampling_rate: float
-    of_regressions: Sequence[LabelledRows] | None = None
+    of_regressions: RegressionRows | None = None
 
     def with_statistics(self, statistics: TargetStatistics) -> LevelRows:
         """The rows with statistics of the targets, which have been learned from all rows."""

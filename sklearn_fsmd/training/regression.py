@@ -7,18 +7,13 @@ sum of first-order terms, the mean is the same network with other weights: nothi
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
-from dataclasses import replace
 from functools import partial
 from typing import NamedTuple
 
 import numpy as np
 import torch
-from scipy import sparse
 from scipy.optimize import minimize_scalar
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.linear_model import LogisticRegression
 from torch import Tensor
 
 from sklearn_fsmd.encoding.columns import evenly_spaced
@@ -31,21 +26,19 @@ from sklearn_fsmd.parameters.machine import cpu_by_default, seeded
 from sklearn_fsmd.training.level import binary_tasks_of, effective_counts, information, loss_at_best_level, trials
 from sklearn_fsmd.training.member_logits import MemberLogits
 from sklearn_fsmd.training.net import Net
+from sklearn_fsmd.training.regression_columns import N_COSINES, design_of
+from sklearn_fsmd.training.ridge import fit_ridge
 
 FEW_ROWS, FEW_EVENTS = 100_000, 1000
 """With fewer rows than these, or fewer labels of the rarer class of a step, "auto" adds regressions."""
 MOST_VALUES = 5_000_000
 """With more values of all categories and lists together, "auto" adds none: each task needs weights of its own."""
-MOST_ENTRIES = 5_000_000
+MOST_ENTRIES = 10_000_000
 """The largest number of values of columns in the rows of a regression; of more rows a sample is used."""
-C, MAX_ITER, TOL = 0.1, 200, 1e-4
-"""Inverse strength of the ridge penalty, largest number of iterations, and the gradient at which they end.
-
-The first two are parameters of scikit-learn's class. The third, times the variance of the labels, becomes its `tol`, a
-gradient of the mean loss: if events are rare, all gradients are small.
+EVENTS_OF_HALF, SPREAD, LEAST_EXPECTED, LEAST = 3000, 0.3, 0.1, 0.05
+"""The prior of the network's share: the number of events for which its mean is ½, its standard deviation, and the
+smallest mean; and the smallest share. See `share_of`.
 """
-SPREAD, LEAST_EXPECTED, LEAST = 0.3, 0.1, 0.05
-"""Standard deviation and smallest mean of the prior of the network's share, and the smallest share; see `share_of`."""
 
 
 def adds_regressions(
@@ -76,7 +69,7 @@ def adds_regressions(
         return False
     if p.logistic_regression != "auto":
         return bool(p.logistic_regression)
-    has_few_rows = n_rows < FEW_ROWS and len(rows) <= most_rows(rows)
+    has_few_rows = n_rows < FEW_ROWS and len(rows) <= most_rows(rows, len(encoder.categories))
     is_suitable = encoder.n_rows <= MOST_VALUES and len(rows) == n_training
     return is_suitable and (has_few_rows or has_few_events(steps))
 
@@ -88,15 +81,23 @@ def has_few_events(steps: StepSums) -> bool:
     return bool(((n_events > 0) & (n_events < FEW_EVENTS)).any())
 
 
-def most_rows(rows: Encoded) -> int:
+def most_rows(rows: Encoded, n_categories: int) -> int:
     """The largest number of such rows that a regression is fitted on."""
     parts = [part for part in (rows, rows.bias) if part is not None]
     width = sum(part.codes.shape[1] + part.numbers.shape[1] for part in parts)
+    width += (N_COSINES - 1) * (rows.codes.shape[1] - n_categories)  # instead of one value per bin
     values_per_row = sum(len(column.flat) for column in rows.lists or ()) / max(len(rows.codes), 1)
     return int(MOST_ENTRIES / max(width + values_per_row, 1))
 
 
-def samples(rows: Encoded, targets: Targets, parents: Sequence[int | None]) -> list[LabelledRows]:
+class RegressionRows(NamedTuple):
+    """The rows that the regressions are fitted on, and how many of their code columns are categories, not bins."""
+
+    of_steps: list[LabelledRows]
+    n_categories: int
+
+
+def samples(rows: Encoded, targets: Targets, parents: Sequence[int | None], n_categories: int) -> RegressionRows:
     """The rows that the regression of each step is fitted on: all of them, or a sample that takes them evenly.
 
     A sample has all events of a rare step, and half of the rows are of each class if there are enough. So its level is
@@ -106,8 +107,8 @@ def samples(rows: Encoded, targets: Targets, parents: Sequence[int | None]) -> l
     def part(chosen: np.ndarray) -> LabelledRows:
         return rows.take(chosen if rows.rows is None else rows.rows[chosen]), targets.part(chosen)
 
-    if len(rows) <= (most := most_rows(rows)):
-        return [part(np.arange(len(rows)))] * len(parents)
+    if len(rows) <= (most := most_rows(rows, n_categories)):
+        return RegressionRows([part(np.arange(len(rows)))] * len(parents), n_categories)
     chosen = []
     for k, parent in enumerate(parents):
         used, label = targets.counts(k, parent) > 0, targets.labels[:, k]
@@ -115,7 +116,7 @@ def samples(rows: Encoded, targets: Targets, parents: Sequence[int | None]) -> l
         positive = positive[evenly_spaced(len(positive), max(most // 2, most - len(negative)))]
         negative = negative[evenly_spaced(len(negative), most - len(positive))]
         chosen.append(np.sort(np.concatenate([positive, negative])))
-    return list(map(part, chosen))
+    return RegressionRows(list(map(part, chosen)), n_categories)
 
 
 class Regressions(NamedTuple):
@@ -144,10 +145,8 @@ class Regressions(NamedTuple):
         return self.terms(Embedded(located.codes, numbers, numbers, numbers, located.lists)) + self.intercepts
 
 
-def fit(network: MultiTaskNetwork, rows_of_steps: Sequence[LabelledRows]) -> Regressions:
+def fit(network: MultiTaskNetwork, rows: RegressionRows) -> Regressions:
     """Fit a regression for each step on the CPU, on the rows in which it took place.
-
-    `rows_of_steps` are the rows of each step, see :func:`samples`.
 
     The rows have no statistics of the targets, so the weights of these are 0. Bias features are further columns, whose
     weights are left out, so that the others are those of rows at the same position.
@@ -159,79 +158,22 @@ def fit(network: MultiTaskNetwork, rows_of_steps: Sequence[LabelledRows]) -> Reg
     terms.categories.weight.zero_()
     intercepts = torch.zeros(len(parents), dtype=torch.float32)
     n_events = np.zeros(len(parents), dtype=int)
-    for k, (parent, (rows, targets)) in enumerate(zip(parents, rows_of_steps, strict=True)):
+    for k, (parent, (of_step, targets)) in enumerate(zip(parents, rows.of_steps, strict=True)):
         weights, y = targets.counts(k, parent).astype(np.float64), targets.labels[:, k]
         used = weights > 0
         if len(np.unique(y[used])) < 2:
             continue
-        if rows is not former:
-            columns, x = _one_hot(network, rows, n_rows)
-            means, scales = _means_and_scales(rows.numbers)
-            former = rows
-        if not len(columns):
+        if of_step is not former:
+            design, former = design_of(network, of_step, rows.n_categories, n_rows), of_step
+        if not len(design.columns):
             continue
-        regression = _regression(x[used], y[used], effective_counts(weights[used]))
-        is_code = columns < n_rows
-        of_codes = torch.from_numpy(regression.coef_[0, is_code].astype(np.float32))
-        terms.categories.weight[torch.from_numpy(columns[is_code]), k] = of_codes
-        of_numbers = np.zeros(len(scales))
-        is_number = ~is_code & (columns < n_rows + len(scales))
-        of_numbers[columns[is_number] - n_rows] = regression.coef_[0, is_number]
-        of_numbers /= scales
-        terms.numbers[: len(scales), k] = torch.from_numpy(of_numbers)
-        intercepts[k] = float(regression.intercept_[0] - of_numbers @ means)
+        of_columns, intercept = fit_ridge(design.x[used], y[used], effective_counts(weights[used]), design.sources)
+        of_rows, of_numbers, constant = design.first_order(of_columns)
+        terms.categories.weight[:, k] = torch.from_numpy(of_rows)
+        terms.numbers[: len(of_numbers), k] = torch.from_numpy(of_numbers)
+        intercepts[k] = intercept + constant
         n_events[k] = min(np.unique(y[used], return_counts=True)[1])
     return Regressions(terms, intercepts, n_events)
-
-
-def _regression(x: sparse.csr_matrix, y: np.ndarray, weights: np.ndarray) -> LogisticRegression:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # `MAX_ITER` limits the time
-        rate = np.average(y, weights=weights)
-        tol = TOL * rate * (1 - rate)
-        return LogisticRegression(C=C, max_iter=MAX_ITER, tol=tol).fit(x, y, sample_weight=weights)
-
-
-def _one_hot(network: MultiTaskNetwork, rows: Encoded, n_rows: int) -> tuple[np.ndarray, sparse.csr_matrix]:
-    """The rows as a sparse matrix without empty columns, and the number of each column.
-
-    The columns are the rows of the table, the numbers, and the codes and numbers of the bias features.
-    """
-    device_codes, _, *lists = replace(rows, bias=None).tensors(network.slopes.device)
-    located = network.embedding.locate(device_codes, *lists)
-    blocks = [_counts(located.codes.cpu().numpy(), n_rows)]
-    for column in located.lists or ():
-        values, offsets = column.flat.cpu().numpy(), column.offsets.cpu().numpy()
-        shares = np.ones(len(values), np.float32)
-        if _first_order_of(network).pooling == "mean":
-            shares /= np.repeat(np.diff(offsets), np.diff(offsets))
-        blocks[0] = blocks[0] + sparse.csr_matrix((shares, values, offsets), shape=(len(rows), n_rows))
-    blocks.append(_standardised(rows.numbers))
-    if rows.bias is not None:
-        codes, numbers = rows.bias.codes, rows.bias.numbers
-        blocks += [_counts(codes, int(codes.max(initial=0)) + 1), _standardised(numbers)]
-    x = sparse.hstack(blocks, format="csr")
-    columns, indices = np.unique(x.indices, return_inverse=True)
-    return columns, sparse.csr_matrix((x.data, indices.astype(np.int32), x.indptr), shape=(len(rows), len(columns)))
-
-
-def _means_and_scales(numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and standard deviation of each column; 1 instead of a deviation whose inverse float32 cannot hold."""
-    scales = numbers.std(axis=0, dtype=np.float64)
-    return numbers.mean(axis=0, dtype=np.float64), np.where(scales > np.finfo(np.float32).tiny, scales, 1.0)
-
-
-def _standardised(numbers: np.ndarray) -> sparse.csr_matrix:
-    """The numbers with mean 0 and standard deviation 1, whatever `numeric_scaling` is, since the penalty needs that."""
-    means, scales = _means_and_scales(numbers)
-    return sparse.csr_matrix(((numbers - means) / scales).astype(np.float32))
-
-
-def _counts(codes: np.ndarray, n_columns: int) -> sparse.csr_matrix:
-    """How often each code occurs in each row."""
-    n, n_fields = codes.shape
-    starts = np.arange(0, n * n_fields + 1, n_fields) if n_fields else np.zeros(n + 1, dtype=int)
-    return sparse.csr_matrix((np.ones(codes.size, np.float32), codes.ravel(), starts), shape=(n, n_columns))
 
 
 @torch.inference_mode()
@@ -272,11 +214,11 @@ def average(net: Net, regressions: Regressions, parts: Sequence[MemberLogits]) -
 
 
 def expected_shares(n_events: np.ndarray) -> np.ndarray:
-    """The network's share of the log-odds that is expected with so many events: ½ at `FEW_EVENTS`; 1 for 0 events.
+    """The network's share of the log-odds that is expected with so many events: ½ at `EVENTS_OF_HALF`; 1 for 0 events.
 
     With few events the regression is better, with many the network. A step with 0 events has no regression.
     """
-    shares = np.maximum(n_events / (n_events + FEW_EVENTS), LEAST_EXPECTED)
+    shares = np.maximum(n_events / (n_events + EVENTS_OF_HALF), LEAST_EXPECTED)
     return np.where(n_events > 0, shares, 1.0).round(4)
 
 

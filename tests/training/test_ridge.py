@@ -1,0 +1,93 @@
+"""Logistic regressions whose penalties are learned: each source of columns has its own."""
+
+import numpy as np
+import pytest
+from scipy.sparse import csr_matrix
+from scipy.special import expit
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import log_loss
+
+from sklearn_fsmd.training import ridge
+
+
+def crossed(n, seed, deviations, n_values=100):
+    """Rows with a value of each of several categories, whose weights have these standard deviations."""
+    random = np.random.RandomState(seed)
+    weights = [deviation * random.normal(size=n_values) for deviation in deviations]
+    codes = random.randint(n_values, size=(n, len(deviations)))
+    z = sum(w[codes[:, f]] for f, w in enumerate(weights)) - 1.0
+    y = (random.uniform(size=n) < expit(z)).astype(int)
+    columns = codes + n_values * np.arange(len(deviations))
+    starts = np.arange(0, columns.size + 1, len(deviations))
+    x = csr_matrix((np.ones(columns.size, np.float32), columns.ravel(), starts), shape=(n, n_values * len(deviations)))
+    return x, y, np.repeat(np.arange(len(deviations)), n_values), np.concatenate(weights)
+
+
+def predictions(x, fitted):
+    coefficients, intercept = fitted
+    return expit(x @ coefficients.astype(float) + intercept)
+
+
+def test_without_updates_it_is_the_regression_of_scikit_learn(monkeypatch):
+    monkeypatch.setattr(ridge, "N_UPDATES", 0)
+    x, y, sources, _ = crossed(2000, 0, [1.0, 0.3])
+    weights = np.random.RandomState(0).randint(1, 4, size=2000)
+    coefficients, intercept = ridge.fit_ridge(x, y, weights, sources)
+    expected = LogisticRegression(C=ridge.VARIANCE, tol=1e-8, max_iter=1000).fit(x, y, sample_weight=weights)
+    np.testing.assert_allclose(coefficients, expected.coef_[0], atol=2e-3)
+    assert intercept == pytest.approx(expected.intercept_[0], abs=2e-3)
+
+
+def test_the_variances_are_those_of_mackay():
+    """The reference updates with dense matrices, from fits to the end."""
+    x, y, sources, _ = crossed(3000, 1, [1.0, 0.5, 0.0], n_values=20)
+    dense, variances = x.toarray().astype(float), np.full(3, 0.1)
+
+    def refit():
+        scales = np.sqrt(variances[sources])
+        model = LogisticRegression(C=1.0, tol=1e-10, max_iter=5000).fit(dense * scales, y)
+        return model.coef_[0] * scales, float(model.intercept_[0])
+
+    for _ in range(ridge.N_UPDATES):
+        w, intercept = refit()
+        p = expit(dense @ w + intercept)
+        posterior = 1 / ((dense**2 * (p * (1 - p))[:, None]).sum(axis=0) + 1 / variances[sources])
+        for j in range(3):
+            gamma = (1 - posterior[sources == j] / variances[j]).sum()
+            variances[j] = ((w[sources == j] ** 2).sum() + 0.5 * 0.1) / (gamma + 0.5)
+    expected = refit()
+    found = ridge.fit_ridge(x, y, np.ones(len(y)), sources)
+    np.testing.assert_allclose(found[0], expected[0], atol=0.01)
+    assert found[1] == pytest.approx(expected[1], abs=0.01)
+    assert variances[0] > 0.5
+    assert variances[2] < 0.05
+
+
+@pytest.mark.parametrize("deviations", [[1.5, 0.0, 0.0, 0.0], [0.1, 0.1, 0.1], [0.7, 0.2]])
+def test_no_single_penalty_predicts_new_rows_better(deviations):
+    """The best of seven, chosen by the new rows themselves, gains less than 0.001."""
+    x, y, sources, _ = crossed(22_000, 2, deviations)
+    x, x_new, y, y_new = x[:2000], x[2000:], y[:2000], y[2000:]
+    found = log_loss(y_new, predictions(x_new, ridge.fit_ridge(x, y, np.ones(2000), sources)))
+    for C in (0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0):
+        single = LogisticRegression(C=C, max_iter=1000).fit(x, y)
+        assert found < log_loss(y_new, single.predict_proba(x_new)[:, 1]) + 1e-3
+
+
+def test_a_weight_is_a_repeated_row():
+    x, y, sources, _ = crossed(1000, 3, [1.0, 0.0])
+    counts = np.random.RandomState(0).randint(1, 4, size=1000)
+    rows = np.repeat(np.arange(1000), counts)
+    weighted = ridge.fit_ridge(x, y, counts.astype(float), sources)
+    repeated = ridge.fit_ridge(x[rows], y[rows], np.ones(len(rows)), sources)
+    np.testing.assert_allclose(weighted[0], repeated[0], atol=5e-3)
+
+
+@pytest.mark.parametrize("n", [2, 5])
+def test_few_rows(n):
+    """Separable rows, and columns that no row has."""
+    x = csr_matrix(np.eye(n, 4, dtype=np.float32))
+    coefficients, intercept = ridge.fit_ridge(x, np.arange(n) % 2, np.ones(n), np.array([0, 0, 1, 3]))
+    assert np.isfinite([*coefficients, intercept]).all()
+    assert (coefficients[n:] == 0).all()
+    assert np.abs(coefficients).max() < 3
