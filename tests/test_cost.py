@@ -6,7 +6,7 @@ import torch
 from torch.profiler import ProfilerActivity, profile
 
 from sklearn_fsmd import FSMDClassifier, PLEClassifier
-from sklearn_fsmd.encoding.table import validation
+from sklearn_fsmd.encoding.table import encoder, validation
 from sklearn_fsmd.encoding.table.encoder import FeatureEncoder
 from sklearn_fsmd.execution.choice import VARIABLE
 from sklearn_fsmd.training import BatchIterator, Net, TensorData
@@ -75,6 +75,21 @@ def test_a_frame_with_the_columns_of_fit_is_not_validated_again(monkeypatch, fra
     wanted = fitted.predict_marginals(X[:3])
     monkeypatch.setattr(validation, "validate_data", None)
     np.testing.assert_array_equal(fitted.predict_marginals(X[:3]), wanted)
+
+
+@pytest.mark.parametrize("n", [100, 2000])
+def test_few_rows_are_encoded_without_a_thread(n, monkeypatch):
+    X, Y = rows(2000)
+    fitted, pools = model().fit(X, Y), []
+
+    class Pool(encoder.ThreadPoolExecutor):
+        def __init__(self, *args):
+            pools.append(args)
+            super().__init__(*args)
+
+    monkeypatch.setattr(encoder, "ThreadPoolExecutor", Pool)
+    fitted._encoder.encode(X[:n])
+    assert bool(pools) is (n == 2000)
 
 
 def test_the_encoded_data_is_not_copied(monkeypatch):

@@ -386,6 +386,17 @@ class Fails(BaseEstimator):
         raise OSError("no lookup table")
 
 
+def test_the_message_of_a_missing_column_has_the_remedy(tmp_path):
+    X, Y = make_frame(60)
+    X.drop(columns="visits").to_parquet(tmp_path / "rows.parquet")
+    model = FSMDClassifier(**SMALL | {"max_epochs": 1}).fit(X, Y)
+    shown = {**SMALL, "max_epochs": 1, "bias_features": ["visits"]}
+    pipeline = make_pipeline(FunctionTransformer(), FSMDClassifier(**shown)).fit(X, Y)
+    for scored, remedy in ((model, "pass the Pipeline and not its model"), (pipeline, "a column of nulls will do")):
+        with pytest.raises(ValueError, match=f"has no column 'visits'.*{remedy}"):
+            score_file(scored, tmp_path / "rows.parquet", tmp_path / "scores.parquet")
+
+
 def test_an_error_of_a_step_is_not_taken_for_one_of_the_sink(tmp_path):
     X, Y = make_frame(60)
     model = make_pipeline(Fails(), FSMDClassifier(**SMALL | {"max_epochs": 1})).fit(X, Y)
