@@ -445,8 +445,9 @@ def test_the_table_of_how_many_rows_are_enough():
     stored = pd.read_csv(ROOT / "benchmarks/quality/enough_rows.csv").groupby(["model", "data", "rows"])[pair].mean()
     ahead = stored.loc["defaults"] > stored.loc["logistic regression"]
     assert ahead.loc[["census", "kuairand"]].all(axis=None)
-    assert ahead.loc["funnel"].loc[10_000:].all(axis=None)
-    assert not ahead.loc["funnel"].loc[:3000]["first_auc"].any()
+    assert ahead.loc["funnel"].loc[3000:].all(axis=None)
+    assert not ahead.loc["funnel"].loc[:1000]["first_auc"].any()
+    assert ahead.loc["funnel"]["second_auc"].all()
 
 
 def test_the_gain_of_regressions_on_few_rows():
@@ -463,8 +464,10 @@ def test_the_gain_of_regressions_on_few_rows():
     gain = (mean.loc["defaults"] - mean.loc["network alone"])[[*pair, "first_log_loss", "second_log_loss"]]
     auc, loss = gain[pair].to_numpy(), gain.drop(columns=pair).to_numpy()
     text = text_of("docs/defaults.md")
-    assert f"{(auc > 0).sum()} of {auc.size} means gain. The largest losses are {-auc.min():.4f}." in text
-    assert f"{(loss < 0).sum()} of {loss.size} means are lower." in text
+    assert (auc > 0).all()
+    assert (loss < 0).all()
+    assert f"all {auc.size} means of either are better" in text
+    assert loss.size == auc.size
 
 
 def test_the_table_of_rare_events():
@@ -480,15 +483,12 @@ def test_the_table_of_rare_events():
         assert events == "{:,.0f}, {:,.0f}".format(*of_rows.loc["defaults", ["clicks", "conversions"]])
         assert cells == [" / ".join(of_rows.loc[model, columns].map("{:.3f}".format)) for model in models]
     ahead = mean[columns].xs("defaults", level="model") > mean[columns].xs("logistic regression", level="model")
-    assert ahead["click_true_auc"].tolist() == [False, False, True]
+    assert ahead.loc[100_000:].all(axis=None)
     assert ahead["conversion_true_auc"].all()
-    lead = (mean.xs("defaults", level="model") - mean.xs("logistic regression", level="model"))["conversion_true_auc"]
-    assert (lead.loc[100_000:] < 0.003).all()
-    assert not ahead["after_true_auc"].any()
+    lead = mean[columns].xs("defaults", level="model") - mean[columns].xs("logistic regression", level="model")
+    assert (lead.loc[30_000, ["click_true_auc", "after_true_auc"]].abs() < 0.001).all()
     gain = mean[columns].xs("defaults", level="model") - mean[columns].xs("network alone", level="model")
     assert (gain > 0).all(axis=None)
-    behind = mean.loc[100_000, "click_true_auc"]
-    assert f"{behind['logistic regression'] - behind['defaults']:.3f}" == "0.003"
     rules = ["network alone", 'network alone, validation_metric="mean_auc"']
     auc, ratio = (stored.pivot_table(name, "rows", "model")[rules] for name in ("click_true_auc", "click_ratio"))
     few, more, many = ("{:.3f} and {:.3f}".format(*row) for row in auc.to_numpy())
