@@ -676,10 +676,11 @@ def test_grid_search_over_extractors_and_links(frame):
     X, Y = frame
     grid = {"extractor": ["shared_bottom", "mmoe", "ple"], "link": ["independent", "chain"]}
     folds = [(np.arange(200), np.arange(200, 300))]
-    search = GridSearchCV(small(MultiTaskClassifier, max_epochs=1), grid, cv=folds, refit=False).fit(X, Y)
+    fixed = {"max_epochs": 1, "logistic_regression": False}
+    search = GridSearchCV(small(MultiTaskClassifier, **fixed), grid, cv=folds, refit=False).fit(X, Y)
     assert len(search.cv_results_["params"]) == 6
     for params, score in zip(search.cv_results_["params"], search.cv_results_["mean_test_score"], strict=True):
-        model = small(MultiTaskClassifier, max_epochs=1, **params).fit(X[:200], Y[:200])
+        model = small(MultiTaskClassifier, **fixed, **params).fit(X[:200], Y[:200])
         assert model.score(X[200:], Y[200:]) == score
     assert len(set(search.cv_results_["mean_test_score"])) == 6
 
