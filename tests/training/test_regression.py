@@ -118,6 +118,8 @@ def test_bins_fit_curves():
 
 def test_the_regression_is_that_of_scikit_learn_on_its_columns(monkeypatch):
     monkeypatch.setattr(ridge, "N_UPDATES", 0)
+    monkeypatch.setattr(ridge, "LEAST_GAIN", 1e-10)
+    monkeypatch.setattr(ridge, "MAX_ITER", 1000)
     X, Y = make_frame(600)
     X = with_lists(X)
     model = FSMDClassifier(**WITHOUT | {"list_features": ["seen"], "early_stopping": False}).fit(X, Y)

@@ -28,6 +28,15 @@ def predictions(x, fitted):
     return expit(x @ coefficients.astype(float) + intercept)
 
 
+@pytest.fixture
+def to_the_end(monkeypatch):
+    """Fits that do not end where a further iteration gains little."""
+    monkeypatch.setattr(ridge, "LEAST_GAIN", 1e-10)
+    monkeypatch.setattr(ridge, "MAX_ITER_OF_UPDATE", 1000)
+    monkeypatch.setattr(ridge, "MAX_ITER", 1000)
+
+
+@pytest.mark.usefixtures("to_the_end")
 def test_without_updates_it_is_the_regression_of_scikit_learn(monkeypatch):
     monkeypatch.setattr(ridge, "N_UPDATES", 0)
     x, y, sources, _ = crossed(2000, 0, [1.0, 0.3])
@@ -38,8 +47,9 @@ def test_without_updates_it_is_the_regression_of_scikit_learn(monkeypatch):
     assert intercept == pytest.approx(expected.intercept_[0], abs=2e-3)
 
 
+@pytest.mark.usefixtures("to_the_end")
 def test_the_variances_are_those_of_mackay():
-    """The reference updates with dense matrices, from fits to the end."""
+    """The reference updates with dense matrices."""
     x, y, sources, _ = crossed(3000, 1, [1.0, 0.5, 0.0], n_values=20)
     dense, variances = x.toarray().astype(float), np.full(3, 0.1)
 
@@ -81,6 +91,37 @@ def test_a_weight_is_a_repeated_row():
     weighted = ridge.fit_ridge(x, y, counts.astype(float), sources)
     repeated = ridge.fit_ridge(x[rows], y[rows], np.ones(len(rows)), sources)
     np.testing.assert_allclose(weighted[0], repeated[0], atol=5e-3)
+
+
+def test_frequent_and_rare_values_are_learned_equally_fast():
+    """Values whose frequencies span four powers of ten, and the regression to the end, within 0.1 nats."""
+    random = np.random.RandomState(4)
+    n, shares = 100_000, np.logspace(0, -4, 40)
+    codes = random.choice(40, size=(n, 5), p=shares / shares.sum())
+    w = random.normal(size=(5, 40))
+    y = (random.uniform(size=n) < expit(w[np.arange(5), codes].sum(axis=1))).astype(int)
+    columns, starts = (codes + 40 * np.arange(5)).ravel(), np.arange(0, 5 * n + 1, 5)
+    x = csr_matrix((np.ones(5 * n, np.float32), columns, starts), shape=(n, 200))
+    rows = ridge._Rows(x, y, np.ones(n))
+    start, penalties = np.zeros(201), np.full(200, 10.0)
+    found = rows.most_probable(start, penalties, ridge.MAX_ITER)
+    expected = LogisticRegression(C=0.1, solver="newton-cholesky", tol=1e-8).fit(x.toarray().astype(float), y)
+
+    def loss(coefficients, intercept):
+        z = x @ coefficients + intercept
+        return (np.logaddexp(0, z) - y * z).sum() + 10.0 * coefficients @ coefficients / 2
+
+    least = loss(expected.coef_[0], expected.intercept_[0])
+    assert least < loss(found[:-1], found[-1]) < least + 0.1
+
+
+def test_rows_whose_classes_are_separable():
+    """The learned variance has no limit; nothing overflows, and nothing is NaN."""
+    x = np.random.RandomState(0).normal(size=(5000, 2)).astype(np.float32)
+    y = (x[:, 0] > 0.3).astype(int)
+    fitted = ridge.fit_ridge(csr_matrix(x), y, np.ones(5000), np.arange(2))
+    assert ((predictions(csr_matrix(x), fitted) > 0.5) == y).mean() > 0.999
+    assert np.isfinite([*fitted[0], fitted[1]]).all()
 
 
 @pytest.mark.parametrize("n", [2, 5])
