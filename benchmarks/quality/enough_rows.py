@@ -16,7 +16,7 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from benchmarks.quality import by_rows
 
-SIZES = (300, 1000, 3000, 10_000, 30_000)
+SIZES = (300, 1000, 3000, 10_000, 30_000, 90_000)
 
 
 def network(**params):
