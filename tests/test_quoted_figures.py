@@ -468,6 +468,8 @@ def test_the_gain_of_regressions_on_few_rows():
     assert (loss < 0).all()
     assert f"all {auc.size} means of either are better" in text
     assert loss.size == auc.size
+    assert (gain["first_auc"].xs(90_000, level="rows") < 0.001).all()
+    assert "at 90,000 rows the AUC of the first target gains less than 0.001 on each" in text
 
 
 def test_the_table_of_rare_events():
