@@ -95,7 +95,8 @@ def test_several_threads_do_not_lose_values_of_lists(tmp_path):
     """The ScatterND of onnxruntime loses terms if several threads add to the same element."""
     X, Y = make_lists(400)
     for pooling in ("mean", "attention", "max"):
-        model = fit(MultiTaskClassifier, X, Y, list_pooling=pooling, max_list_length=10**6, shared_embeddings=None)
+        params = {"max_list_length": 10**6, "shared_embeddings": None, "logistic_regression": False}
+        model = fit(MultiTaskClassifier, X, Y, list_pooling=pooling, **params)
         file = File(model, tmp_path, n_threads=4)
         long = pd.DataFrame({"user": ["a", "b"], "price": [0.5, 1.5]})
         long["tags"] = pd.Series([np.arange(60_000) % 12, np.arange(30_000) % 5], dtype=object)
