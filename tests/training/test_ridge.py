@@ -104,7 +104,7 @@ def test_frequent_and_rare_values_are_learned_equally_fast():
     x = csr_matrix((np.ones(5 * n, np.float32), columns, starts), shape=(n, 200))
     rows = ridge._Rows(x, y, np.ones(n))
     start, penalties = np.zeros(201), np.full(200, 10.0)
-    found = rows.most_probable(start, penalties, ridge.MAX_ITER)
+    found = rows.most_probable(start, penalties, rows.precisions(start), ridge.MAX_ITER)
     expected = LogisticRegression(C=0.1, solver="newton-cholesky", tol=1e-8).fit(x.toarray().astype(float), y)
 
     def loss(coefficients, intercept):
