@@ -1,9 +1,9 @@
 """How many conversions are enough where events are rare, as in advertising: ``make rare-events``.
 
-Simulated funnels of 20,000 users and 2,000 items, with 2 clicks in 100 impressions and 3 to 4 conversions in 100
-clicks. The models have their defaults, and are also fitted without the regressions that are averaged with the network,
-and without the rule for the score of early stopping. They are tested on 400,000 further rows, by their labels and,
-since few of them have a conversion, by the true probabilities.
+Simulated funnels of 20,000 users and 2,000 items, first with 2 clicks in 100 impressions and 3 to 4 conversions in 100
+clicks, then with more of both. The models have their defaults, and are also fitted without the regressions that are
+averaged with the network, and without the rule for the score of early stopping. They are tested on 400,000 further
+rows, by their labels and, since few of them have a conversion, by the true probabilities.
 """
 
 import argparse
@@ -20,8 +20,14 @@ from benchmarks.quality.enough_rows import regression
 from sklearn_fsmd import FSMDClassifier
 from sklearn_fsmd.datasets import make_funnel
 
-FUNNEL = {"n_users": 20_000, "n_items": 2_000, "click_rate": 0.02, "conversion_rate": 0.05}
-SIZES, N_NEW = (30_000, 100_000, 300_000), 400_000
+SETTINGS = [
+    {"rows": 30_000, "click_rate": 0.02, "conversion_rate": 0.05},
+    {"rows": 100_000, "click_rate": 0.02, "conversion_rate": 0.05},
+    {"rows": 300_000, "click_rate": 0.02, "conversion_rate": 0.05},
+    {"rows": 300_000, "click_rate": 0.05, "conversion_rate": 0.15},
+    {"rows": 300_000, "click_rate": 0.1, "conversion_rate": 0.3},
+]
+N_NEW = 400_000
 
 
 def network(**params):
@@ -66,32 +72,32 @@ def evaluate(new, marginals, after):
     }
 
 
-def parts(n, seed):
+def parts(n, seed, rates):
     """Training rows, and new rows as a Bunch with the same attributes."""
-    funnel = make_funnel(n + N_NEW, random_state=seed, **FUNNEL)
+    funnel = make_funnel(n + N_NEW, n_users=20_000, n_items=2_000, random_state=seed, **rates)
     new = type(funnel)(**{name: funnel[name][n:] for name in ("data", "target", "probabilities")})
     return funnel.data[:n], funnel.target[:n], new
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--sizes", nargs="*", type=int, default=SIZES)
     parser.add_argument("--seeds", type=int, default=3)
     options = parser.parse_args()
     warnings.filterwarnings("ignore")
     store = Store("rare_events", Path(__file__).parent)
-    for n in options.sizes:
+    for setting in SETTINGS:
+        n, rates = setting["rows"], {name: setting[name] for name in ("click_rate", "conversion_rate")}
         for seed in range(options.seeds):
-            missing = [name for name in CONTENDERS if not store.has({"rows": n, "seed": seed, "model": name})]
-            X, Y, new = parts(n, seed) if missing else (None,) * 3
+            keys = {name: {**setting, "seed": seed, "model": name} for name in CONTENDERS}
+            missing = [name for name in CONTENDERS if not store.has(keys[name])]
+            X, Y, new = parts(n, seed, rates) if missing else (None,) * 3
             for name in missing:
-                key, predict = {"rows": n, "seed": seed, "model": name}, CONTENDERS[name]
                 counts = {"clicks": int(Y["click"].sum()), "conversions": int(Y["conversion"].sum())}
-                store.add([{**key, **counts, **evaluate(new, *predict(X, Y, new.data, seed))}])
+                store.add([{**keys[name], **counts, **evaluate(new, *CONTENDERS[name](X, Y, new.data, seed))}])
                 print(
                     pd.DataFrame(store.rows[-1:]).drop(columns=["commit", "versions"]).round(4).to_string(), flush=True
                 )
-    means = pd.DataFrame(store.rows).groupby(["rows", "model"], sort=False).mean(numeric_only=True)
+    means = pd.DataFrame(store.rows).groupby([*SETTINGS[0], "model"], sort=False).mean(numeric_only=True)
     print(means.drop(columns="seed").round(4).to_string())
 
 

@@ -88,13 +88,13 @@ PAGES: dict[str, tuple[str, str, list[Stored]]] = {
                    "The defaults, the network alone, and a logistic regression for each target, tested on rows that "
                    "had no part in the fits; means over the seeds. The learning rates for few rows, and the penalty of "
                    "the regressions in the defaults, were chosen on such rows too."),
-            Stored("benchmarks/quality/rare_events.csv", "make rare-events", ["rows", "model"],
+            Stored("benchmarks/quality/rare_events.csv", "make rare-events", ["rows", "click_rate", "model"],
                    {"clicks": "clicks", "conversions": "conversions", "click_true_auc": "AUC click",
                     "conversion_true_auc": "AUC conversion", "after_true_auc": "AUC pCVR", "click_ratio": "click ratio",
                     "conversion_ratio": "conversion ratio"}, "", "How many conversions are enough",
-                   "Simulated funnels with 2 clicks in 100 impressions and 3 to 4 conversions in 100 clicks. AUC by "
-                   "the true probabilities of 400,000 new rows. Ratio: mean prediction / observed rate. Means over "
-                   "the seeds."),
+                   "Simulated funnels with 2, 5 and 10 clicks in 100 impressions, and 3 to 4, 11 and 24 conversions in "
+                   "100 clicks. AUC by the true probabilities of 400,000 new rows. Ratio: mean prediction / observed "
+                   "rate. Means over the seeds."),
             Stored("benchmarks/quality/tables.csv", "make tables", ["variant"], AUCS | {"seconds": "seconds"}, "",
                    "Dense and sparse updates of embedding tables", "On the validation days of KuaiRand."),
             Stored("benchmarks/quality/all_rows.csv", "make all-rows", ["contender", "rows"],

@@ -11,8 +11,8 @@ from sklearn_fsmd.execution.choice import available_way
 from sklearn_fsmd.parameters.machine import has_bf16, resolve_device
 
 PACKAGES = (
-    *("sklearn-fsmd", "torch", "scikit-learn", "skorch", "numpy", "pandas", "category-encoders", "safetensors"),
-    *("pyarrow", "polars", "matplotlib", "onnx", "onnxruntime", "ray"),
+    *("sklearn-fsmd", "torch", "scikit-learn", "skorch", "numpy", "scipy", "pandas", "category-encoders"),
+    *("safetensors", "pyarrow", "polars", "matplotlib", "onnx", "onnxruntime", "ray"),
 )
 
 

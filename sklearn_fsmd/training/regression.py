@@ -29,7 +29,7 @@ from sklearn_fsmd.training.net import Net
 from sklearn_fsmd.training.regression_columns import N_COSINES, design_of
 from sklearn_fsmd.training.ridge import fit_ridge
 
-FEW_ROWS, FEW_EVENTS = 100_000, 1000
+FEW_ROWS, FEW_EVENTS = 100_000, 10_000
 """With fewer rows than these, or fewer labels of the rarer class of a step, "auto" adds regressions."""
 MOST_VALUES = 5_000_000
 """With more values of all categories and lists together, "auto" adds none: each task needs weights of its own."""

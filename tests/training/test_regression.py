@@ -285,7 +285,7 @@ def decision(n, events, n_codes=20, n_training=None, n_values=1000, **params):
 
 @pytest.mark.parametrize(
     ("n", "events", "expected"),
-    [(99_999, 50_000, True), (100_000, 50_000, False), (200_000, 999, True), (200_000, 1000, False)],
+    [(99_999, 50_000, True), (100_000, 50_000, False), (200_000, 9_999, True), (200_000, 10_000, False)],
 )
 def test_auto_goes_by_rows_and_events(n, events, expected):
     assert decision(n, events) is expected
