@@ -212,6 +212,37 @@ def test_auto_adds_pairs_that_help_on_the_validation_rows():
     assert statistics_of(FSMDClassifier(**SMALL, **ALL_ROWS).fit(X[:9000], Y[:9000])).keys == [(0,)]
 
 
+def search(n, seed=0, interaction=1.5, names=("user", "word", "topic", "plain", "price")):
+    """Clicks depend on which word meets which topic, and on both alone."""
+    random = np.random.RandomState(seed)
+    values = [random.randint(size, size=n) for size in (150, 20, 5, 6)]
+    _, word, topic, _ = values
+    taste = np.random.RandomState(9).choice([-1, 1], size=(20, 5))
+    logit = interaction * taste[word, topic] + 0.05 * word - 0.3 * topic - 1
+    click = random.uniform(size=n) < 1 / (1 + np.exp(-logit))
+    X = pd.DataFrame(dict(zip(names, [*values, random.uniform(size=n)], strict=True)))
+    conversion = click & (random.uniform(size=n) < 0.3)
+    return X.astype(dict.fromkeys(names[:4], "category")), pd.DataFrame({"click": click, "conversion": conversion}) * 1
+
+
+def test_auto_adds_pairs_that_interact():
+    X, Y = search(8000)
+    new = search(4000, seed=1)
+    model = FSMDClassifier(**SMALL).fit(X, Y)
+    assert model.statistics_features_[-1] == ("word", "topic")
+    alone = FSMDClassifier(**SMALL, statistics_features=["user"]).fit(X, Y)
+    assert alone.statistics_features_ == ["user"]
+    assert model.score(*new) > alone.score(*new) + 0.05
+    by_position = FSMDClassifier(**SMALL, categorical_features=[0, 1, 2, 3]).fit(X.to_numpy(dtype=float), Y)
+    assert by_position.statistics_features_[-1] == (1, 2)
+
+
+def test_auto_adds_no_pairs_whose_columns_matter_alone():
+    X, Y = search(8000, interaction=0)
+    keys = FSMDClassifier(**SMALL).fit(X, Y).statistics_features_
+    assert not any(isinstance(key, tuple) and "user" not in key for key in keys)
+
+
 @pytest.mark.parametrize("keys", [["user", ("user", "tab")], [0, (0, 2)], [("user", "tab"), "user"]])
 def test_columns_and_pairs_by_name_or_position(keys):
     X, Y = table()

@@ -195,6 +195,16 @@ class InputEncoder:
         return named_keys(selector, columns, self.names)
 
     @property
+    def statistics_features(self) -> list[Any]:
+        """What has statistics, in the form of the parameter: names, or positions in an array; a tuple for a pair."""
+        if self.statistics is None:
+            return []
+        names = self.names or range(len(self.is_bias))
+        in_x = np.flatnonzero(~self.is_bias)[list(self.main.categories)]
+        keys = [tuple(names[in_x[f]] for f in key) for key in self.statistics.keys]
+        return [key if len(key) > 1 else key[0] for key in keys]
+
+    @property
     def n_scalars(self) -> int:
         """Number of scalar inputs of the network: the numeric columns and the statistics, without the vectors."""
         return len(self.main.numeric) + (0 if self.statistics is None else self.statistics.n_columns)

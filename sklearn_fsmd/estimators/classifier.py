@@ -48,6 +48,9 @@ class MultiTaskClassifier(Datasets):
     network_shares_ : ndarray of shape (n_tasks,) or None
         Share of the network in the log-odds of each step; the rest is that of a logistic regression. None if `fit` did
         not add regressions, see the parameter `logistic_regression`.
+    statistics_features_ : list
+        The columns, and tuples of columns, that have target statistics, by name, or by position in an array: those that
+        the parameter `statistics_features` names, or that "auto" has chosen.
     calibration_ : ndarray of shape (n_tasks, 2) or None
         Slope and intercept that correct the log-odds of each step, from :meth:`calibrate` or for
         `negative_sampling_rate`. None if nothing is corrected.

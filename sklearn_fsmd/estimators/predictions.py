@@ -75,6 +75,12 @@ class Predictions(AtomicEstimator):
         return None if shares is None else np.array(shares)
 
     @property
+    def statistics_features_(self) -> list[Any]:
+        """The columns, and tuples of columns, that have target statistics: what "auto" has chosen."""
+        self._check_is_fitted()
+        return self._encoder.statistics_features
+
+    @property
     def value_names_(self) -> list[str]:
         """Names of the columns of Y that hold values, in the order of :meth:`predict_values`."""
         self._check_is_fitted()

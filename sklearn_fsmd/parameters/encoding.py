@@ -98,8 +98,9 @@ class InputParameters(EncodingParameters):
         The columns that have target statistics, by name or position; a tuple combines the values of several columns.
         "auto" starts with the categories that have more than 100 known values. If there are none, there are no
         statistics. With 500 or more validation rows it drops the columns whose rates do not predict their labels. If
-        there are validation rows, it then adds up to four keys that improve the prediction of their labels: other
-        columns with more than ten values, or pairs that include the column with the most values.
+        there are validation rows, it then adds keys that improve the prediction of their labels: up to four other
+        columns with more than ten values, or pairs that include the column with the most values; and up to four other
+        pairs that say more than both of their columns alone. `statistics_features_` has what was chosen.
     new_categories : {"unknown", "grow"}, default="unknown"
         What happens to values that first occur after fit: in `partial_fit`, in `update_statistics`, or in a fit with
         `warm_start`. "unknown" treats them as unknown values. With "grow", a value that has occurred `min_frequency`

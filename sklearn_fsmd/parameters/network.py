@@ -64,7 +64,7 @@ class NetworkParameters(ValueParameters, EmbeddingParameters):
         penalty for each column, whose strength the training rows determine, a smooth curve over the bins of a number,
         and no statistics of the targets. It becomes a part of the first-order terms, which each task then has by
         itself. "auto" adds it with fewer than 100,000 rows, if these have up to 10 million values in all (a number with
-        bins counts as 5), or with fewer than 1,000 events of a step. It adds none to a table with more than 5 million
+        bins counts as 5), or with fewer than 10,000 events of a step. It adds none to a table with more than 5 million
         distinct categories, or with `fit_dataset` to more than 200,000 rows. Of rows with more than 10 million values
         in all, the regression of a step is fitted on a sample that has all events of a rare step. It is fitted once,
         and never if training starts with `partial_fit`. Cannot be combined with ``list_pooling="max"``.

@@ -1,9 +1,10 @@
 """Selection of the categories, and of the pairs of categories, that get statistics of the targets.
 
 Columns of many values get them, except those whose rates do not predict the validation rows: the rates of a
-meaningless id are noise, with which the network would memorise its rows. Of the other columns, and of pairs with the
-column that has most values, those are added whose rates improve the prediction *of the validation rows*. Training rows
-cannot show this: what a user did in an hour predicts the other rows of that hour well, and the next day not at all.
+meaningless id are noise, with which the network would memorise its rows. Of the other columns, of pairs with the column
+that has most values, and of a few other pairs (see `crosses.py`), those are added whose rates improve the prediction
+*of the validation rows*. Training rows cannot show this: what a user did in an hour predicts the other rows of that
+hour well, and the next day not at all.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from sklearn.linear_model import LogisticRegression
 
+from sklearn_fsmd.encoding.columns import evenly_spaced
+from sklearn_fsmd.encoding.statistics.crosses import Residuals, most_surprising, n_rows_of, pairs_of
 from sklearn_fsmd.encoding.statistics.keys import Key
 from sklearn_fsmd.encoding.statistics.rates import units_of
 from sklearn_fsmd.encoding.statistics.target_statistics import TargetStatistics
@@ -23,8 +26,9 @@ from sklearn_fsmd.encoding.targets import Targets
 
 FEW_VALUES = 10
 """A column with no more values gets no statistics by itself: the network learns its rates anyway."""
-MOST_ADDED = 4
-"""Largest number of keys that are added to the columns of many values."""
+MOST_ADDED, MOST_CROSSES = 4, 4
+"""Largest numbers of keys that are added to the columns of many values: columns of few and pairs with the column of
+most values; and other pairs."""
 LEAST_GAIN = 10.0
 """Rise of the log-likelihood of the validation rows, in nats, for which a key is added."""
 FEWEST_ROWS, LEAST_GAIN_OF_MANY = 500, 2.0
@@ -88,7 +92,6 @@ def automatic_keys(
     random: np.random.RandomState,
 ) -> list[Key]:
     """Choose columns of many values and other keys; with enough validation rows, only those that help."""
-    sizes = encoder.cardinalities[: len(encoder.categories)]
     has_many = [column.has_many_values for column in encoder.categories.values()]
     keys: list[Key] = [(f,) for f, many in enumerate(has_many) if many]
     if not keys or valid is None:
@@ -99,20 +102,15 @@ def automatic_keys(
     if len(valid[0]) >= FEWEST_ROWS:
         gains = search.gains([], chosen)
         chosen = [column for column, gain in zip(chosen, gains, strict=True) if gain > LEAST_GAIN_OF_MANY]
+    sizes = search.sizes
     largest = int(np.argmax(sizes))
     singles = [(f,) for f, size in enumerate(sizes) if size > FEW_VALUES + 1 and not has_many[f]]
     pairs = [(largest, f) for f, size in enumerate(sizes) if f != largest and size > 3]
     with ThreadPoolExecutor(2) as pool:
         new = [key for key, is_new in zip(pairs, pool.map(search.is_new, pairs), strict=True) if is_new]
         candidates = list(pool.map(search.column, singles + new))
-    most = len(chosen) + MOST_ADDED
-    while candidates and len(chosen) < most:
-        gains = search.gains(chosen, candidates)
-        best = int(np.argmax(gains))
-        if gains[best] < LEAST_GAIN:
-            break
-        chosen.append(candidates.pop(best))
-    return [column.key for column in chosen]
+    chosen += search.best(chosen, candidates, MOST_ADDED)
+    return [column.key for column in chosen + search.crosses(chosen, largest)]
 
 
 class _Column(NamedTuple):
@@ -130,6 +128,7 @@ class _Search:
         self, encoder: FeatureEncoder, parents: Sequence[int | None], train: Rows, valid: Rows, seed: int
     ) -> None:
         self.encoder, self.parents, self.seed = encoder, parents, seed
+        self.sizes = [int(size) for size in encoder.cardinalities[: len(encoder.categories)]]
         (self.codes, self.targets), (self.valid_codes, valid_targets) = train, valid
         plain = TargetStatistics([], parents)
         self.steps = [plain.events.index((k, parent)) for k, parent in enumerate(parents)]
@@ -152,6 +151,52 @@ class _Search:
         train = statistics.learn_codes(self.encoder, self.codes, self.targets, random)
         columns = [1 + step for step in self.steps]
         return _Column(key, train[:, columns], statistics.look_up(self.valid_codes)[:, columns])
+
+    def best(self, known: Sequence[_Column], candidates: Sequence[_Column], most: int) -> list[_Column]:
+        """Choose up to `most` candidates, each by its gain over the known columns and those chosen before it."""
+        candidates, chosen = list(candidates), list[_Column]()
+        while candidates and len(chosen) < most:
+            gains = self.gains([*known, *chosen], candidates)
+            best = int(np.argmax(gains))
+            if gains[best] < LEAST_GAIN:
+                break
+            chosen.append(candidates.pop(best))
+        return chosen
+
+    def crosses(self, chosen: Sequence[_Column], largest: int) -> list[_Column]:
+        """Choose pairs without the column `largest` whose rates say more than those of all columns alone."""
+        keys = [column.key for column in chosen]
+        others = [(f,) for f, size in enumerate(self.sizes) if size > 2 and (f,) not in keys]
+        ranked = self._ranked([*keys, *others], [pair for pair in pairs_of(self.sizes, largest) if pair not in keys])
+        if not ranked:
+            return []
+        with ThreadPoolExecutor(2) as pool:
+            known = [*chosen, *pool.map(self.column, others)]
+            return self.best(known, list(pool.map(self.column, ranked)), MOST_CROSSES)
+
+    def _ranked(self, known: Sequence[Key], pairs: Sequence[Key]) -> list[Key]:
+        """The most promising of these pairs beside the known keys, by a sample of the training rows."""
+        n = n_rows_of(len(pairs), len(self.codes))
+        if not pairs or not n:
+            return []
+        rows, valid = evenly_spaced(len(self.codes), n), (self.valid_codes[:0], self.targets.part(np.arange(0)))
+        sample = _Search(self.encoder, self.parents, (self.codes[rows], self.targets.part(rows)), valid, self.seed)
+        with ThreadPoolExecutor(2) as pool:
+            columns = list(pool.map(sample.column, known))
+        residuals = [sample.residuals(k, columns) for k in range(len(self.parents))]
+        codes = sample.codes[:, : len(self.sizes)] - self.encoder.offsets[: len(self.sizes)]
+        return most_surprising(codes, self.sizes, pairs, [step for step in residuals if step is not None])
+
+    def residuals(self, k: int, known: Sequence[_Column]) -> Residuals | None:
+        """What the known columns leave unexplained of a step; None if its labels are of one class."""
+        positive, weight = (part[:, k] for part in self.train)
+        used = np.flatnonzero(weight > 0)
+        y, weight = positive[used] / weight[used], weight[used]
+        if not len(y) or not 0 < y.mean() < 1:
+            return None
+        X = _side_by_side([column.train[used, k] for column in known], len(y))
+        p, _ = _predicted(X, y, weight, X[:1])
+        return Residuals(used, weight * (y - p), weight**2 * p * (1 - p))
 
     def gains(self, chosen: Sequence[_Column], candidates: Sequence[_Column]) -> np.ndarray:
         """Rise of the validation log-likelihood for each candidate, summed over the steps."""
