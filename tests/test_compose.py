@@ -135,7 +135,7 @@ def test_ask_calls_methods_of_models_in_pipelines_and_searches(frame):
     with pytest.raises(NotFittedError):
         ask(pipeline, "predict_marginals", X)
     with pytest.raises(AttributeError, match="no_such"):
-        ask(search, "no_such", X)
+        ask(search, "no_such", X[["price"]])  # before the steps meet these rows
     for method, given in (("save", "model.safetensors"), ("output_view", "click"), ("output_view", 1)):
         with pytest.raises(TypeError, match=rf"X must hold rows, .* Got {given!r}\. .* search\.best_estimator_\[-1\]"):
             ask(search, method, given)

@@ -58,11 +58,10 @@ def ask(estimator: Any, method: str, X: Any, *args: Any, **kwargs: Any) -> Any:
             f"X must hold rows, which the steps before the model transform. Got {X!r}. Call a method that takes no "
             "rows, such as `save`, on the model itself: pipeline[-1], or search.best_estimator_[-1]."
         )
-    X = apply_steps(X, before)
     attribute = getattr(model, method)
     if not callable(attribute):
         raise AttributeError(f"{method!r} is no method of {type(model).__name__}, but an attribute.")
-    return attribute(X, *args, **kwargs)
+    return attribute(apply_steps(X, before), *args, **kwargs)
 
 
 def rows_and_model(estimator: Any, X: Any) -> tuple[Any, Any]:

@@ -186,7 +186,8 @@ class Datasets(Learning):
         net.spec_ = noted(net.spec_, sums.steps, parents)
         level = level_rows.sample(*sample, rates, self.negative_sampling_rate)
         if from_scratch and net.spec_[ADDS_REGRESSIONS]:
-            level = level._replace(of_regressions=regression.samples(*sample, parents, len(encoder.main.categories)))
+            of_regressions = regression.samples(*sample, parents, sums.steps, len(encoder.main.categories))
+            level = level._replace(of_regressions=of_regressions)
         if encoder.statistics is not None:
             level = level.with_statistics(encoder.statistics)
         del sample

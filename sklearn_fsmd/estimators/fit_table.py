@@ -127,7 +127,8 @@ class Learning(Statistics, Calibration, Saving, Reading, ClassifierMixin, BaseEs
         if net is None and not is_partial:
             adds_regressions = regression.adds_regressions(self, len(X), train[0], steps, n_training, encoder.main)
         if level is not None and adds_regressions:
-            level = level._replace(of_regressions=regression.samples(*train, parents, len(encoder.main.categories)))
+            of_regressions = regression.samples(*train, parents, steps, len(encoder.main.categories))
+            level = level._replace(of_regressions=of_regressions)
         train, valid, level = self._with_statistics(encoder, train, valid, level, random, more=more)
         if net is None:
             resumes = checkpoint is not None and checkpoint.resumes

@@ -140,13 +140,13 @@ def information(parents: Sequence[int | None], rows: LabelledLogits) -> np.ndarr
 def trials(parents: Sequence[int | None], rows: LabelledLogits) -> np.ndarray:
     """Weight of each row as a trial of each step, ``(n, K)``: 0 if it did not take place or is unknown, else about 1.
 
-    A row with a large weight is no more than one trial. So the weights of a column are scaled to its effective sample
-    size.
+    A row with a large weight is no more than one trial. So the weights of the rows in which a step took place are
+    scaled to their effective number.
     """
-    counts = np.ones(rows.labels.shape) if rows.weights is None else rows.weights.astype(np.float64)
-    counts = counts * counts.sum(axis=0) / np.square(counts).sum(axis=0).clip(1e-30)
-    happened = rows.labels * (counts > 0)
-    return counts * np.stack([np.ones(len(counts)) if p is None else happened[:, p] for p in parents], axis=1)
+    weights = np.ones(rows.labels.shape) if rows.weights is None else rows.weights.astype(np.float64)
+    happened = rows.labels * (weights > 0)
+    counts = weights * np.stack([np.ones(len(weights)) if p is None else happened[:, p] for p in parents], axis=1)
+    return counts * counts.sum(axis=0) / np.square(counts).sum(axis=0).clip(1e-30)
 
 
 def levels(

@@ -76,8 +76,7 @@ def adds_regressions(
 
 def has_few_events(steps: StepSums) -> bool:
     """Whether the rarer class of a step has so few labels that "auto" adds regressions."""
-    events = np.minimum(steps.positive, steps.tried - steps.positive)
-    n_events = np.divide(events, steps.tried, out=np.zeros_like(events), where=steps.tried > 0) * steps.n_labels
+    n_events = steps.n_events
     return bool(((n_events > 0) & (n_events < FEW_EVENTS)).any())
 
 
@@ -91,24 +90,34 @@ def most_rows(rows: Encoded, n_categories: int) -> int:
 
 
 class RegressionRows(NamedTuple):
-    """The rows that the regressions are fitted on, and how many of their code columns are categories, not bins."""
+    """The rows that the regressions are fitted on.
+
+    Attributes
+    ----------
+    of_steps : the rows for each of the `K` steps.
+    n_events : ``(K,)``, the number of labels of the rarer class in all training rows.
+    n_categories : how many of the code columns are categories, not bins.
+    """
 
     of_steps: list[LabelledRows]
+    n_events: np.ndarray
     n_categories: int
 
 
-def samples(rows: Encoded, targets: Targets, parents: Sequence[int | None], n_categories: int) -> RegressionRows:
+def samples(
+    rows: Encoded, targets: Targets, parents: Sequence[int | None], steps: StepSums, n_categories: int
+) -> RegressionRows:
     """The rows that the regression of each step is fitted on: all of them, or a sample that takes them evenly.
 
-    A sample has all events of a rare step, and half of the rows are of each class if there are enough. So its level is
-    not that of the data, and is set afterwards.
+    A sample has the events of a step if they are rare, and half of the rows are of each class if there are enough. So
+    its level is not that of the data, and is set afterwards.
     """
 
     def part(chosen: np.ndarray) -> LabelledRows:
         return rows.take(chosen if rows.rows is None else rows.rows[chosen]), targets.part(chosen)
 
     if len(rows) <= (most := most_rows(rows, n_categories)):
-        return RegressionRows([part(np.arange(len(rows)))] * len(parents), n_categories)
+        return RegressionRows([part(np.arange(len(rows)))] * len(parents), steps.n_events, n_categories)
     chosen = []
     for k, parent in enumerate(parents):
         used, label = targets.counts(k, parent) > 0, targets.labels[:, k]
@@ -116,7 +125,7 @@ def samples(rows: Encoded, targets: Targets, parents: Sequence[int | None], n_ca
         positive = positive[evenly_spaced(len(positive), max(most // 2, most - len(negative)))]
         negative = negative[evenly_spaced(len(negative), most - len(positive))]
         chosen.append(np.sort(np.concatenate([positive, negative])))
-    return RegressionRows(list(map(part, chosen)), n_categories)
+    return RegressionRows(list(map(part, chosen)), steps.n_events, n_categories)
 
 
 class Regressions(NamedTuple):
@@ -126,8 +135,8 @@ class Regressions(NamedTuple):
     ----------
     terms : the weights of table rows and numbers, for each of the `K` steps.
     intercepts : (K,)
-    n_events : (K,), the number of labels of the rarer class. It is 0 for a step without a regression: its labels have
-        one class, or there is neither a category, nor a bin, nor a number that is not constant.
+    n_events : (K,), the number of labels of the rarer class in all training rows. It is 0 for a step without a
+        regression: its labels have one class, or there is neither a category, nor a bin, nor a number that varies.
     """
 
     terms: Linear
@@ -157,7 +166,7 @@ def fit(network: MultiTaskNetwork, rows: RegressionRows) -> Regressions:
         terms = Linear(n_rows, len(linear.numbers), len(parents), pooling=linear.pooling).requires_grad_(False)
     terms.categories.weight.zero_()
     intercepts = torch.zeros(len(parents), dtype=torch.float32)
-    n_events = np.zeros(len(parents), dtype=int)
+    n_events = np.zeros(len(parents))
     for k, (parent, (of_step, targets)) in enumerate(zip(parents, rows.of_steps, strict=True)):
         weights, y = targets.counts(k, parent).astype(np.float64), targets.labels[:, k]
         used = weights > 0
@@ -172,7 +181,7 @@ def fit(network: MultiTaskNetwork, rows: RegressionRows) -> Regressions:
         terms.categories.weight[:, k] = torch.from_numpy(of_rows)
         terms.numbers[: len(of_numbers), k] = torch.from_numpy(of_numbers)
         intercepts[k] = intercept + constant
-        n_events[k] = min(np.unique(y[used], return_counts=True)[1])
+        n_events[k] = rows.n_events[k]
     return Regressions(terms, intercepts, n_events)
 
 

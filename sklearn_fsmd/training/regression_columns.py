@@ -69,10 +69,10 @@ def design_of(network: MultiTaskNetwork, rows: Encoded, n_categories: int, n_row
     fields = _fields(network.embedding.cardinalities, n_categories, n_rows)
     of_table = sparse.block_diag(fields, format="csr", dtype=np.float32)
     means, scales = _means_and_scales(rows.numbers)
-    blocks = [_rows_of_table(network, rows, n_rows) @ of_table, _standardised(rows.numbers)]
+    blocks = [_rows_of_table(network, rows, n_rows) @ of_table, _standardised(rows.numbers, means, scales)]
     if rows.bias is not None:
-        codes = rows.bias.codes
-        blocks += [_counts(codes, int(codes.max(initial=0)) + 1), _standardised(rows.bias.numbers)]
+        codes, numbers = rows.bias.codes, rows.bias.numbers
+        blocks += [_counts(codes, int(codes.max(initial=0)) + 1), _standardised(numbers, *_means_and_scales(numbers))]
     x = sparse.hstack(blocks, format="csr", dtype=np.float32)
     is_used = np.zeros(x.shape[1], dtype=bool)
     is_used[x.indices] = True
@@ -141,10 +141,12 @@ def _means_and_scales(numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return numbers.mean(axis=0, dtype=np.float64), np.where(scales > np.finfo(np.float32).tiny, scales, 1.0)
 
 
-def _standardised(numbers: np.ndarray) -> sparse.csr_matrix:
+def _standardised(numbers: np.ndarray, means: np.ndarray, scales: np.ndarray) -> sparse.csr_matrix:
     """The numbers with mean 0 and standard deviation 1, whatever `numeric_scaling` is, since the penalty needs that."""
-    means, scales = _means_and_scales(numbers)
-    return sparse.csr_matrix(((numbers - means) / scales).astype(np.float32))
+    standardised = np.empty(numbers.shape, np.float32)
+    for j, (mean, scale) in enumerate(zip(means, scales, strict=True)):  # one column at a time has 64 bits
+        standardised[:, j] = (numbers[:, j] - mean) / scale
+    return sparse.csr_matrix(standardised)
 
 
 def _counts(codes: np.ndarray, n_columns: int) -> sparse.csr_matrix:

@@ -25,7 +25,9 @@ VARIANCE, CERTAINTY = 0.1, 0.5
 MAX_ITER, MAX_ITER_OF_UPDATE = 100, 30
 """Largest numbers of iterations of the last regression and of those before."""
 LEAST_GAIN = 0.01
-"""A regression ends once an iteration raises the log-likelihood of all rows, in nats, by less than this."""
+"""A regression ends once an iteration raises the sum of log-likelihood and log-prior by less than this, in nats."""
+LEAST_RATE = 1e-12
+"""The first intercept is that of a rate at least so far from 0 and 1, which it may round to with extreme weights."""
 
 
 def fit_ridge(x: csr_matrix, y: np.ndarray, weights: np.ndarray, sources: np.ndarray) -> tuple[np.ndarray, float]:
@@ -47,7 +49,8 @@ def fit_ridge(x: csr_matrix, y: np.ndarray, weights: np.ndarray, sources: np.nda
     intercept : float
     """
     rows = _Rows(x, y, weights)
-    coefficients = np.append(np.zeros(x.shape[1]), logit(np.average(y, weights=weights)))
+    rate = np.average(y, weights=weights).clip(LEAST_RATE, 1 - LEAST_RATE)
+    coefficients = np.append(np.zeros(x.shape[1]), logit(rate))
     penalties = np.full(x.shape[1], 1 / VARIANCE)
     precisions = rows.precisions(coefficients)
     for _ in range(N_UPDATES):

@@ -37,12 +37,13 @@ def step_logits(model, X):
 
 def fit_regressions(model, rows, targets, n_steps=2):
     """The regressions of a model on these rows, the same for each step."""
-    n_categories = len(model._encoder.main.categories)
-    return regression.fit(model.module_, regression.RegressionRows([(rows, targets)] * n_steps, n_categories))
+    n_events, n_categories = np.ones(n_steps), len(model._encoder.main.categories)
+    return regression.fit(model.module_, regression.RegressionRows([(rows, targets)] * n_steps, n_events, n_categories))
 
 
 def sampled(model, rows, targets):
-    return regression.samples(rows, targets, CHAIN, len(model._encoder.main.categories))
+    steps = StepSums.from_targets(targets, CHAIN)
+    return regression.samples(rows, targets, CHAIN, steps, len(model._encoder.main.categories))
 
 
 def with_lists(X):
@@ -318,6 +319,16 @@ def test_the_parameter_decides(frame, monkeypatch):
     assert FSMDClassifier(**SMALL, logistic_regression=True).fit(*frame).network_shares_ is not None
     with pytest.raises(ValueError, match="The 'logistic_regression' parameter of FSMDClassifier must be"):
         FSMDClassifier(logistic_regression="yes").fit(*frame)
+
+
+def test_a_sample_has_the_expected_share_of_all_events(funnel, monkeypatch):
+    """The network learned from all of them."""
+    monkeypatch.setattr(regression, "MOST_ENTRIES", 5000)
+    X, Y = (part[:10_000] for part in funnel[1])
+    model = FSMDClassifier(**SMALL, early_stopping=False, logistic_regression=True).fit(X, Y)
+    n_clicked, n_converted = Y.sum()
+    n_events = np.array([min(n_clicked, len(Y) - n_clicked), min(n_converted, n_clicked - n_converted)])
+    np.testing.assert_allclose(model.network_shares_, n_events / (n_events + 3000), atol=1e-4)
 
 
 def test_models_without_first_order_terms_have_none(frame):

@@ -132,3 +132,11 @@ def test_few_rows(n):
     assert np.isfinite([*coefficients, intercept]).all()
     assert (coefficients[n:] == 0).all()
     assert np.abs(coefficients).max() < 3
+
+
+def test_events_that_outweigh_all_others():
+    """The mean label rounds to 1, whose log-odds are infinite."""
+    x, y = csr_matrix(np.eye(4, dtype=np.float32)), np.array([0, 1, 0, 1])
+    coefficients, intercept = ridge.fit_ridge(x, y, np.where(y == 1, 1e20, 1.0), np.zeros(4, dtype=int))
+    assert np.isfinite(coefficients).all()
+    assert 20 < intercept < 50

@@ -289,3 +289,17 @@ def test_stored_logits_of_members_give_the_outputs_of_the_network(n_members, bia
     assert shifts[0] > 1e-3
     assert calls
     assert (model.module_.slopes != 1).any()
+
+
+@pytest.mark.parametrize("weight", [0.02, 10.0])
+def test_rows_in_which_a_step_did_not_take_place_do_not_change_its_slope(weight):
+    random = np.random.RandomState(1)
+    click, z = random.uniform(size=2000) < 0.5, random.normal(size=2000)
+    conversion = click & (random.uniform(size=2000) < 1 / (1 + np.exp(-0.4 * z)))
+    labels, logits = np.column_stack([click, conversion]).astype(float), np.column_stack([0 * z, z])
+
+    def factor(weights):
+        rows = LabelledLogits(logits, labels, np.column_stack([weights, weights]))
+        return slope_factors((None, 0), rows, rows, 0 * logits, np.array([0.5, 0.5]), np.ones(2))[1]
+
+    assert factor(np.where(click, 1.0, weight)) == pytest.approx(factor(np.ones(2000)), abs=1e-6)

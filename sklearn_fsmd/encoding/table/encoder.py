@@ -176,7 +176,7 @@ class FeatureEncoder:
                 raise
             raise ValueError(
                 f"Column {column.name!r} cannot share the embeddings of {column.shares!r}, whose values are of another "
-                "kind."
+                f"kind. Text, as `list_separator` splits it, shares with text: X[{column.shares!r}].astype(str)."
             ) from error
 
     def vocabulary_of(self, column: ListColumn) -> CategoryColumn:

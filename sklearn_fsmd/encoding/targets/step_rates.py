@@ -58,6 +58,12 @@ class StepSums(NamedTuple):
         """Effective number of the labels in `tried`, ``(K,)``: as many of equal weight are as informative (Kish)."""
         return np.divide(self.tried**2, self.squares, out=np.zeros_like(self.tried), where=self.squares > 0)
 
+    @property
+    def n_events(self) -> np.ndarray:
+        """Effective number of those of these labels that are of the rarer class, ``(K,)``."""
+        events = np.minimum(self.positive, self.tried - self.positive)
+        return np.divide(events, self.tried, out=np.zeros_like(events), where=self.tried > 0) * self.n_labels
+
     def young(self, positive: np.ndarray, parents: Sequence[int | None]) -> list[int]:
         """The steps whose only labels are 0s that follow from their parents, as `funnel.young_steps` finds them.
 
