@@ -74,7 +74,8 @@ class SequenceOptions:
         if others:
             raise ValueError(
                 f"'shared_embeddings' has {others[0]!r}, which is no column of lists. These are "
-                f"{list(names.values())}. Lists of floats are vectors, and text is a category, unless `list_features` names the column."
+                f"{list(names.values())}. Lists of floats are vectors, and text is a category, unless `list_features` "
+                "names the column."
             )
         for name, shares in self.shared.items():
             if shares not in categories:
