@@ -295,9 +295,17 @@ def test_messages_name_the_list_and_not_the_column_it_shares_with():
     [
         ("tags", {}, "Column 'tags' holds lists, and in row 3 'seven'"),
         (None, {"bias_features": ["tags"]}, "Column 'tags' holds lists, and cannot be one of the 'bias_features'"),
-        (None, {"shared_embeddings": {"tag": "user"}}, "'shared_embeddings' has 'tag', which is no column of lists"),
+        (
+            None,
+            {"shared_embeddings": {"tag": "user"}},
+            r"'tag', which is no column of lists\. .* unless `list_features`",
+        ),
         (None, {"shared_embeddings": {"tags": "price"}}, "'shared_embeddings' has 'price' for 'tags', which is no cat"),
-        (None, {"shared_embeddings": {"tags": "user"}}, "Column 'tags' cannot share the embeddings of 'user', whose"),
+        (
+            None,
+            {"shared_embeddings": {"tags": "user"}},
+            r"cannot share the embeddings of 'user', .*astype\('string'\)",
+        ),
         (None, {"list_features": ["tag"]}, "list_features has an item value 'tag' which is not a valid feature name"),
         (None, {"max_list_length": 0}, "The 'max_list_length' parameter of FSMDClassifier must be"),
         (

@@ -212,17 +212,16 @@ def test_auto_adds_pairs_that_help_on_the_validation_rows():
     assert statistics_of(FSMDClassifier(**SMALL, **ALL_ROWS).fit(X[:9000], Y[:9000])).keys == [(0,)]
 
 
-def search(n, seed=0, interaction=1.5, names=("user", "word", "topic", "plain", "price")):
+def search(n, seed=0, interaction=1.5):
     """Clicks depend on which word meets which topic, and on both alone."""
     random = np.random.RandomState(seed)
-    values = [random.randint(size, size=n) for size in (150, 20, 5, 6)]
-    _, word, topic, _ = values
+    sizes = {"user": 150, "word": 20, "topic": 5, "plain": 6}
+    X = pd.DataFrame({name: random.randint(size, size=n) for name, size in sizes.items()})
     taste = np.random.RandomState(9).choice([-1, 1], size=(20, 5))
-    logit = interaction * taste[word, topic] + 0.05 * word - 0.3 * topic - 1
+    logit = interaction * taste[X["word"], X["topic"]] + 0.05 * X["word"] - 0.3 * X["topic"] - 1
     click = random.uniform(size=n) < 1 / (1 + np.exp(-logit))
-    X = pd.DataFrame(dict(zip(names, [*values, random.uniform(size=n)], strict=True)))
     conversion = click & (random.uniform(size=n) < 0.3)
-    return X.astype(dict.fromkeys(names[:4], "category")), pd.DataFrame({"click": click, "conversion": conversion}) * 1
+    return X.astype("category"), pd.DataFrame({"click": click, "conversion": conversion}) * 1
 
 
 def test_auto_adds_pairs_that_interact():

@@ -199,9 +199,8 @@ class InputEncoder:
         """What has statistics, in the form of the parameter: names, or positions in an array; a tuple for a pair."""
         if self.statistics is None:
             return []
-        names = self.names or range(len(self.is_bias))
-        in_x = np.flatnonzero(~self.is_bias)[list(self.main.categories)]
-        keys = [tuple(names[in_x[f]] for f in key) for key in self.statistics.keys]
+        names = self.names_of_codes(self.statistics.keys)
+        keys = [tuple(names[f] for f in key) for key in self.statistics.keys]
         return [key if len(key) > 1 else key[0] for key in keys]
 
     @property
@@ -210,10 +209,10 @@ class InputEncoder:
         return len(self.main.numeric) + (0 if self.statistics is None else self.statistics.n_columns)
 
     def names_of_codes(self, keys: Sequence[Sequence[int]]) -> dict[int, Any]:
-        """Map each code column of these keys to the name of its column in the DataFrame."""
-        names = [name for name, is_bias in zip(self.names, self.is_bias, strict=True) if not is_bias]
-        positions = list(self.main.categories)
-        return {f: names[positions[f]] for f in sorted({f for key in keys for f in key})}
+        """Map each code column of these keys to the name of its column, or to its position in an array."""
+        names = self.names or range(len(self.is_bias))
+        in_x = np.flatnonzero(~self.is_bias)[list(self.main.categories)]
+        return {f: names[in_x[f]] for f in sorted({f for key in keys for f in key})}
 
     def main_part(self, X: Any) -> Any:
         """Select the columns of the network from a table with all columns."""

@@ -171,8 +171,8 @@ class _Search:
         if not ranked:
             return []
         with ThreadPoolExecutor(2) as pool:
-            known = [*chosen, *pool.map(self.column, others)]
-            return self.best(known, list(pool.map(self.column, ranked)), MOST_CROSSES)
+            known, candidates = [*chosen, *pool.map(self.column, others)], list(pool.map(self.column, ranked))
+        return self.best(known, candidates, MOST_CROSSES)
 
     def _ranked(self, known: Sequence[Key], pairs: Sequence[Key]) -> list[Key]:
         """The most promising of these pairs beside the known keys, by a sample of the training rows."""

@@ -176,7 +176,8 @@ class FeatureEncoder:
                 raise
             raise ValueError(
                 f"Column {column.name!r} cannot share the embeddings of {column.shares!r}, whose values are of another "
-                f"kind. Text, as `list_separator` splits it, shares with text: X[{column.shares!r}].astype(str)."
+                "kind. Both must be numbers, or both text, as a `list_separator` gives: "
+                f"X[{column.shares!r}].astype('string')."
             ) from error
 
     def vocabulary_of(self, column: ListColumn) -> CategoryColumn:
