@@ -131,7 +131,7 @@ def with_conversions_without_click(Y):
         "conversion without click",
         with_conversions_without_click,
         UserWarning,
-        "2 rows have 'conversion' = 1 though 'click', the step before it, is 0. That is 1.7 %",
+        "2 rows have 'conversion' = 1 though 'click', the step before it, is 0. That is 6.25 % of the rows with 'con",
     ),
     (
         "reversed order",

@@ -77,6 +77,15 @@ def test_conversions_without_click_warn_with_their_count():
     assert targets.labels[:2, 1].tolist() == [1, 1]
 
 
+def test_only_few_conversions_without_click_are_to_become_clicks():
+    advice = r"If they are, set 'click' to 1 in these rows, or leave them out\."
+    with pytest.warns(UserWarning, match=r"5 rows have.*5 % of the rows with 'conversion' = 1.*" + advice):
+        encode([[1, 1]] * 95 + [[0, 1]] * 5 + [[1, 0]] * 100 + [[0, 0]] * 2000, parents=(None, 0))
+    with pytest.warns(UserWarning, match="90 % of the rows with 'conversion' = 1") as caught:  # really the click
+        encode([[1, 1]] * 10 + [[0, 1]] * 90 + [[0, 0]] * 4900, parents=(None, 0))
+    assert "set 'click' to 1" not in str(caught[0].message)
+
+
 def test_a_target_may_have_a_single_class():
     with pytest.warns(UserWarning, match="Column 'click' of Y has only one class, 0"):
         encoder = TargetEncoder().fit([[0, 1], [0, 0]])

@@ -240,7 +240,7 @@ class Datasets(Learning):
             self._choose_statistics(encoder, parents, sample, valid, random)
         more = self._grows and not from_scratch
         sums, held_out_sums = scan(*encoding, more=more)
-        warn_of_contradictions(sums.n_odd, sums.n_rows, targets.names, parents)
+        warn_of_contradictions(sums.n_happened, targets.names, parents)
         if from_scratch:
             refuse_unlabeled(sums.weights, sums.positive, sums.steps, targets.names, parents)
         if valid is not None:

@@ -26,6 +26,7 @@ from sklearn_fsmd.encoding.warnings import (
     warn_of_orders,
     warn_of_text,
     warn_of_two_types,
+    warn_of_unix_times,
 )
 from sklearn_fsmd.estimators.sampled_logs import FirstStep, refuse_unsampled, shift_of
 from sklearn_fsmd.estimators.tags import TakesTables
@@ -156,7 +157,7 @@ class Reading(TakesTables, MultiTaskParameters):
             warn_of_young_validation(train, valid, targets.names, parents)
 
     def _warn_of_columns(self, encoder: InputEncoder, targets: TargetEncoder, X: Any, labels: Targets) -> None:
-        """Warn of columns of X that leak the labels, or that look like ids or numbers and are not treated as such."""
+        """Warn of columns of X that leak the labels, or that look like ids, times or numbers and are not treated so."""
         warn_of_leaking_columns(X, labels, targets.names)
         main_columns = encoder.main_part(X)
         warn_of_missing_codes(encoder.main, main_columns)
@@ -165,4 +166,5 @@ class Reading(TakesTables, MultiTaskParameters):
             main, bias = np.flatnonzero(~encoder.is_bias), np.flatnonzero(encoder.is_bias)
             bias_categories = [] if encoder.bias is None else [int(bias[k]) for k in encoder.bias.categories]
             warn_of_ids(encoder.main, main_columns, labels, main, bias_categories)
+            warn_of_unix_times(encoder.main, main_columns, main)
             warn_of_text(encoder.main, main_columns)

@@ -68,7 +68,7 @@ class EventTable(Database):
 
         sql_types = [sql_type(log.types[name]) for name in self.columns]
         label_encoder = TargetEncoder().fit(pd.DataFrame({name: [0, 1] for name in self.targets}))
-        n_contradictions: dict[int, int] = {}
+        n_happened = np.zeros((2, len(self.targets)), dtype=np.int64)
         without_label = list(self.targets)
         spans = []
         self.execute(f"CREATE TABLE log ({', '.join(self._fields(sql_types))})")
@@ -86,11 +86,10 @@ class EventTable(Database):
             arrays = [pa.array(block.positions), pa.array(times), *keys, *map(pa.array, amounts)]
             self._append(pa.Table.from_arrays(arrays, names=[str(i) for i in range(len(arrays))]))
             spans.append((times.min(), times.max()))
-            steps = {*n_contradictions, *n_in_block}
-            n_contradictions = {k: n_contradictions.get(k, 0) + n_in_block.get(k, 0) for k in steps}
+            n_happened += n_in_block
         if without_label:
             raise ValueError(f"Target {without_label[0]!r} has no observed label in the files, so it has no rates.")
-        warn_of_contradictions(n_contradictions, log.n_rows, self.targets, self.parents)
+        warn_of_contradictions(n_happened, self.targets, self.parents)
         self.span = int(min(first for first, _ in spans)), int(max(last for _, last in spans))
 
     def last_labels(self) -> tuple[list[int], list[int]]:

@@ -250,8 +250,8 @@ class HistoryFeatures(AtomicEstimator, Saving, TakesTables, TransformerMixin, Ba
                 f"log, of {moment_of(past.freshness.last, self._has_zone)}, and strict_order is True."
             )
         parents = past.spec.parents
-        targets, n_contradictions = self._targets.encode_part(Y, None, parents)  # all labels may be missing so far
-        warn_of_contradictions(n_contradictions, len(targets.labels), self.target_names_, parents)
+        targets, n_happened = self._targets.encode_part(Y, None, parents)  # all labels may be missing so far
+        warn_of_contradictions(n_happened, self.target_names_, parents)
         check_consistent_length(X, targets.labels)
         self._set_past(past.followed_by(EventLog.from_frame(past.parts[0].log.columns, X, times, targets)))
 

@@ -172,9 +172,9 @@ class TargetEncoder:
         scale : whether weights are scaled to mean 1 in each task; False for a part of the rows.
         warns : whether to warn of rows that contradict the funnel.
         """
-        targets, n_odd = self.encode_part(Y, sample_weight, parents)
+        targets, n_happened = self.encode_part(Y, sample_weight, parents)
         if warns:
-            warn_of_contradictions(n_odd, len(targets.labels), self.names, parents)
+            warn_of_contradictions(n_happened, self.names, parents)
         targets = targets.scaled() if scale else targets.in_float32()
         if targets.weights is not None and not targets.weights.any():
             raise ValueError("Y has no observed label whose weight is not zero.")
@@ -182,8 +182,8 @@ class TargetEncoder:
 
     def encode_part(
         self, Y: Any, sample_weight: Any = None, parents: Sequence[int | None] = ()
-    ) -> tuple[Targets, dict[int, int]]:
-        """Encode some of the rows, with unscaled weights; return also the number of rows that contradict each step."""
+    ) -> tuple[Targets, np.ndarray]:
+        """Encode some of the rows, with unscaled weights; return also the counts of :func:`settle_children`."""
         Y, sample_weight = as_pandas(Y), as_pandas(sample_weight)
         Y_all = Y
         if self.of_values is not None:
@@ -204,7 +204,7 @@ class TargetEncoder:
             user_weights = self._user_weights(sample_weight, Y_all, len(labels))
             if self.of_values is not None:
                 user_weights, value_weights = self.of_values.split_weights(user_weights, Y_all)
-        n_odd = settle_children(labels, observed, parents, user_weights)
+        n_happened = settle_children(labels, observed, parents, user_weights)
         weights = None if observed.all() else observed.astype(np.float64)
         if user_weights is not None:
             weights = user_weights if weights is None else user_weights * weights
@@ -212,7 +212,7 @@ class TargetEncoder:
         if self.of_values is not None:
             counts = observed if user_weights is None else observed & (user_weights > 0)  # weight 0 masks a label too
             values = self.of_values.encode(Y_all, labels, counts, value_weights)
-        return Targets(labels, weights, values), n_odd
+        return Targets(labels, weights, values), n_happened
 
     def _user_weights(self, sample_weight: Any, Y: Any, n: int) -> np.ndarray:
         """Check the user's weights, and return a column per column of Y, ``(n, K + V)``."""

@@ -1,4 +1,4 @@
-"""Warnings of common mistakes: ids taken for numbers, odd text, missing codes, X and Y put together wrongly."""
+"""Warnings of common mistakes: ids or times taken for numbers, odd text, missing codes, X and Y that do not match."""
 
 from sklearn_fsmd.encoding.warnings.ids import warn_of_ids
 from sklearn_fsmd.encoding.warnings.missing_codes import warn_of_codes, warn_of_missing_codes
@@ -9,6 +9,7 @@ from sklearn_fsmd.encoding.warnings.pairing import (
     warn_of_orders,
     warn_of_target_columns,
 )
+from sklearn_fsmd.encoding.warnings.unix_times import warn_of_unix_times
 
 __all__ = [
     "warn_of_codes",
@@ -20,4 +21,5 @@ __all__ = [
     "warn_of_target_columns",
     "warn_of_text",
     "warn_of_two_types",
+    "warn_of_unix_times",
 ]

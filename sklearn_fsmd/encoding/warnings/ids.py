@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,6 +13,8 @@ from scipy.stats import spearmanr
 from sklearn_fsmd.encoding.columns import NumericColumn, columns_of_x, evenly_spaced
 from sklearn_fsmd.encoding.table import FeatureEncoder
 from sklearn_fsmd.encoding.targets import Targets
+from sklearn_fsmd.encoding.warnings.id_names import is_name_of_ids
+from sklearn_fsmd.encoding.warnings.unix_times import unit_of_times
 from sklearn_fsmd.parameters import warn
 
 FEW_VALUES = 30
@@ -22,18 +23,6 @@ MANY_VALUES = 500
 """A column with fewer values is warned of only because of its name."""
 N_ROWS = 100_000
 """Largest number of rows that are inspected."""
-HAS_AN_ID = (
-    "user|customer|client|visitor|member|account|viewer|listener|reader|learner|student|patient|driver|passenger|guest|"
-    "item|product|article|video|movie|film|song|artist|album|podcast|book|course|recipe|hotel|restaurant|listing|"
-    "ad|campaign|advertiser|publisher|creative|session|device|author|creator|channel|seller|merchant|vendor|shop|store|"
-    "brand|category|doc"
-)
-NAME = re.compile(
-    r"(^|[^a-zA-Z])([iI][dD]s?|[nN][oOrR]|(?i:uu?id|key|code|sku|zip))$|[a-z](I[dD]s?|No|Nr|Key|Code)$"
-    rf"|({HAS_AN_ID})ids?$|^(?i:{HAS_AN_ID})$"
-)
-"""Names that end in the word "id", or in "no", "key" and the like, but not "bid", "paid" or "piano"; and names of
-things that have ids."""
 
 
 def warn_of_ids(
@@ -62,7 +51,9 @@ def warn_of_ids(
         whole = _whole_numbers(values[rows] if isinstance(values, np.ndarray) else values.iloc[rows])
         if whole is None:
             continue
-        has_id_name = is_frame and NAME.search(column.name) is not None
+        has_id_name = is_frame and is_name_of_ids(column.name)
+        if not has_id_name and unit_of_times(whole) is not None:
+            continue  # of these there is a warning of their own
         if has_id_name or is_mixed or _has_no_order(column, whole, targets, rows):
             suspects.append(position)
     if not suspects:

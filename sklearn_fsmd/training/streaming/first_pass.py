@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -110,18 +110,16 @@ def encoded(
     encoder: InputEncoder,
     targets: TargetEncoder,
     parents: Sequence[int | None],
-    note_odd: Callable[[dict[int, int]], None] = lambda n_odd: None,
 ) -> LabelledRows:
-    """Encode blocks of rows, with unscaled weights; `note_odd` gets the numbers of rows that contradict a step."""
+    """Encode blocks of rows, with unscaled weights."""
     rows: list[Encoded] = []
     labels: list[Targets] = []
     for block in blocks:
         with block.named():
             X, Y, weights = (of(block.frame) for of in (dataset.features_of, dataset.targets_of, dataset.weights_of))
-            encoded_targets, n_odd = targets.encode_part(Y, weights, parents)
+            encoded_targets, _ = targets.encode_part(Y, weights, parents)
             rows.append(encoder.encode(X))
             labels.append(encoded_targets)
-            note_odd(n_odd)
     return Encoded.joined(rows), joined(labels)
 
 

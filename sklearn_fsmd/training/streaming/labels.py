@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -79,7 +79,8 @@ class LabelSums:
     steps : how often each step happened.
     happened, value_weights, largest : ``(V,)``, how often the step before a value happened, the sum of its weights, and
         the largest value with a weight above 0.
-    n_odd : number of rows that contradict the step before, by task.
+    n_happened : ``(2, K)``, the numbers of rows in which each step, and in which only the step but not its parent, has
+        happened.
     is_weighted : whether there is a weight that is not 1.
     of_groups : the rates in each row group; None if there are no row groups.
     """
@@ -92,7 +93,7 @@ class LabelSums:
     happened: Any = 0.0
     value_weights: Any = 0.0
     largest: Any = -np.inf
-    n_odd: dict[int, int] = field(default_factory=dict)
+    n_happened: Any = 0
     is_weighted: bool = False
     of_groups: GroupRates | None = None
 

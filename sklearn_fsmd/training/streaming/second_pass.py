@@ -60,13 +60,13 @@ def scan(
         if dataset.held.fraction:
             held = HeldOutSums(StatisticsSums(encoder.statistics, encoder.main, tallies=False), LabelSums(parents))
 
-    def read(block: Block, rows: np.ndarray, of_rows: StatisticsSums | None) -> tuple[Targets, dict[int, int]]:
+    def read(block: Block, rows: np.ndarray, of_rows: StatisticsSums | None) -> tuple[Targets, np.ndarray]:
         frame = block.frame[rows]
         with block.named():
-            labels, n_odd = targets.encode_part(dataset.targets_of(frame), dataset.weights_of(frame), parents)
+            labels, n_happened = targets.encode_part(dataset.targets_of(frame), dataset.weights_of(frame), parents)
             if of_rows is not None:
                 of_rows.add(_codes(encoder, columns, block, rows), labels)
-        return labels, n_odd
+        return labels, n_happened
 
     for block in dataset.blocks(list(columns.values())):
         held_out = dataset.held.held_out(block.positions)
@@ -75,12 +75,11 @@ def scan(
         training = ~held_out
         if not training.any():
             continue
-        labels, n_odd = read(block, training, statistics)
+        labels, n_happened = read(block, training, statistics)
         sums.add(labels)
+        sums.n_happened = sums.n_happened + n_happened
         if of_groups is not None:
             of_groups.add(block.positions[training], labels)
-        for k, n in n_odd.items():
-            sums.n_odd[k] = sums.n_odd.get(k, 0) + n
     if not sums.n_rows or not np.any(sums.weights):
         raise ValueError("Y has no observed label whose weight is not zero.")
     if statistics is not None:
