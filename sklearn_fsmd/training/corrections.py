@@ -1,4 +1,4 @@
-"""Corrections at the end of training: slope, mean with logistic regressions, and then level."""
+"""Corrections at the end of training: the mean with logistic regressions, and then slope and level."""
 
 from __future__ import annotations
 
@@ -50,16 +50,14 @@ def correct(
         set_level_of_values(network, _outputs(value_members), is_chunk=rates is None)
     if rates is None:
         return None
-    if len(parts) > 1:
-        set_slopes(network, _outputs(members), members[1].bias_logits(), rates)
     shares = None
     if of_regressions is not None:
         regressions = regression.fit(network, of_regressions)
         if net.exchange is not None:
             (regressions,) = net.exchange.of_first(regressions)
         shares = regression.average(net, regressions.to(network.slopes.device), members)
-        if len(parts) > 1:  # those of the mean
-            set_slopes(network, _outputs(members), members[1].bias_logits(), rates)
+    if len(parts) > 1:
+        set_slopes(network, _outputs(members), members[1].bias_logits(), rates)
     with net.average_.moving_both([member.towers.output.bias for member in network.members]):
         for _ in range(N_ENSEMBLE_ITERATIONS if len(network.members) > 1 else 1):
             added = set_level(network, _outputs(members), rates, negative_sampling_rate)

@@ -84,7 +84,7 @@ def most_rows(rows: Encoded, n_categories: int) -> int:
     """The largest number of such rows that a regression is fitted on."""
     parts = [part for part in (rows, rows.bias) if part is not None]
     width = sum(part.codes.shape[1] + part.numbers.shape[1] for part in parts)
-    width += (N_COSINES - 1) * (rows.codes.shape[1] - n_categories)  # instead of one value per bin
+    width += (N_COSINES - 2) * (rows.codes.shape[1] - n_categories)  # instead of a bin and a number
     values_per_row = sum(len(column.flat) for column in rows.lists or ()) / max(len(rows.codes), 1)
     return int(MOST_ENTRIES / max(width + values_per_row, 1))
 

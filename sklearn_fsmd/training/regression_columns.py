@@ -1,8 +1,10 @@
 """The columns of a logistic regression, and the first-order terms of a network that follow from their weights.
 
-Categories and lists have a column per value, and numbers are standardised. The bins of a number are neighbours. With a
-column each, their weights would fit noise where there are few events. So their weights are a smooth function of the
-bin: a sum of cosines, whose amplitudes the penalty keeps the smaller, the faster they oscillate.
+Categories and lists have a column per value. The bins of a number are neighbours. With a column each, their weights
+would fit noise where there are few events. So their weights are a smooth function of the bin: a sum of cosines, whose
+amplitudes the penalty keeps the smaller, the faster they oscillate. Numbers without bins, such as the components of
+vectors, are standardised. Those with bins are not columns too: a number that is far beyond those of the training rows
+would get far too large a part of the log-odds.
 """
 
 from __future__ import annotations
@@ -22,22 +24,24 @@ N_COSINES, DECAY = 4, 1.5
 
 
 class Design(NamedTuple):
-    """The columns of a regression, first those of the table, then numbers, then bias features.
+    """The columns of a regression, first those of the table, then numbers without bins, then bias features.
 
     Attributes
     ----------
     x : ``(n, C)`` float32, the rows, without the columns that are 0 in all of them.
     columns : ``(C,)``, the number of each of these columns if all are counted.
-    sources : ``(C,)``, the number of the source of each column: a category, a number with its bins, a vector, all lists
-        together, or all bias features together.
+    sources : ``(C,)``, the number of the source of each column: a category, the bins of a number, a number without
+        bins, a vector, all lists together, or all bias features together.
     of_table : sparse, ``(R, ·)``, which multiplies weights of the columns of the table by what its rows have in them.
-    means, scales : ``(N,)``, with which numbers are standardised.
+    n_with_bins : how many of the numbers have bins; they are the first ones.
+    means, scales : of the other numbers, with which these are standardised.
     """
 
     x: sparse.csr_matrix
     columns: np.ndarray
     sources: np.ndarray
     of_table: sparse.csr_matrix
+    n_with_bins: int
     means: np.ndarray
     scales: np.ndarray
 
@@ -47,7 +51,7 @@ class Design(NamedTuple):
         Returns
         -------
         of_rows : ``(R,)``, the weights of the rows of the table.
-        of_numbers : ``(N,)``, those of the numbers.
+        of_numbers : ``(N,)``, those of the numbers, 0 for those with bins.
         constant : float, to be added to the intercept.
         """
         n_table = self.of_table.shape[1]
@@ -55,7 +59,8 @@ class Design(NamedTuple):
         counts = self.columns < len(all_weights)
         all_weights[self.columns[counts]] = weights[counts]
         of_numbers = all_weights[n_table:] / self.scales
-        return self.of_table @ all_weights[:n_table], of_numbers, -float(of_numbers @ self.means)
+        constant = -float(of_numbers @ self.means)
+        return self.of_table @ all_weights[:n_table], np.append(np.zeros(self.n_with_bins), of_numbers), constant
 
 
 def design_of(network: MultiTaskNetwork, rows: Encoded, n_categories: int, n_rows: int) -> Design:
@@ -66,10 +71,12 @@ def design_of(network: MultiTaskNetwork, rows: Encoded, n_categories: int, n_row
     n_categories : how many of the code columns are categories; the others are bins.
     n_rows : number of rows of the table, `R`.
     """
-    fields = _fields(network.embedding.cardinalities, n_categories, n_rows)
+    cardinalities = network.embedding.cardinalities
+    fields, n_with_bins = _fields(cardinalities, n_categories, n_rows), len(cardinalities) - n_categories
     of_table = sparse.block_diag(fields, format="csr", dtype=np.float32)
-    means, scales = _means_and_scales(rows.numbers)
-    blocks = [_rows_of_table(network, rows, n_rows) @ of_table, _standardised(rows.numbers, means, scales)]
+    numbers = rows.numbers[:, n_with_bins:]
+    means, scales = _means_and_scales(numbers)
+    blocks = [_rows_of_table(network, rows, n_rows) @ of_table, _standardised(numbers, means, scales)]
     if rows.bias is not None:
         codes, numbers = rows.bias.codes, rows.bias.numbers
         blocks += [_counts(codes, int(codes.max(initial=0)) + 1), _standardised(numbers, *_means_and_scales(numbers))]
@@ -79,9 +86,9 @@ def design_of(network: MultiTaskNetwork, rows: Encoded, n_categories: int, n_row
     columns, position = np.flatnonzero(is_used), np.cumsum(is_used, dtype=np.int32) - np.int32(1)
     x = sparse.csr_matrix((x.data, position[x.indices], x.indptr), shape=(len(rows), len(columns)))
     of_fields = np.repeat(np.arange(len(fields)), [field.shape[1] for field in fields])
-    sources = np.append(of_fields, _sources_of_numbers(network, n_categories, len(scales)))
+    sources = np.append(of_fields, _sources_of_numbers(network, n_with_bins, len(scales)))
     sources = np.append(sources, np.full(len(is_used) - len(sources), sources.max(initial=-1) + 1))
-    return Design(x, columns, sources[columns], of_table, means, scales)
+    return Design(x, columns, sources[columns], of_table, n_with_bins, means, scales)
 
 
 def _fields(cardinalities: Sequence[int], n_categories: int, n_rows: int) -> list[Any]:
@@ -91,12 +98,11 @@ def _fields(cardinalities: Sequence[int], n_categories: int, n_rows: int) -> lis
     return [*of_categories, *of_bins, sparse.identity(n_rows - sum(cardinalities))]
 
 
-def _sources_of_numbers(network: MultiTaskNetwork, n_categories: int, n_numbers: int) -> np.ndarray:
-    """The source of each number: that of its bins, or one of its own, which the components of a vector share."""
-    n_codes, vectors = len(network.embedding.cardinalities), network.embedding.vectors
-    sources = n_codes + 1 + np.arange(n_numbers)
-    sources[: n_codes - n_categories] = np.arange(n_categories, n_codes)
-    start = 0 if vectors is None else vectors.first
+def _sources_of_numbers(network: MultiTaskNetwork, n_with_bins: int, n_numbers: int) -> np.ndarray:
+    """The source of each number without bins: one of its own, which the components of a vector share."""
+    vectors = network.embedding.vectors
+    sources = len(network.embedding.cardinalities) + 1 + np.arange(n_numbers)
+    start = 0 if vectors is None else vectors.first - n_with_bins
     for width in [] if vectors is None else vectors.widths:
         sources[start : start + width] = sources[start]
         start += width

@@ -18,8 +18,8 @@ from scipy.optimize import minimize
 from scipy.sparse import csr_matrix
 from scipy.special import expit, logit
 
-N_UPDATES = 4
-"""How often the variances are estimated anew."""
+N_UPDATES, N_STEPS = 3, 20
+"""How often the variances are estimated from new weights, and the number of steps of each estimate."""
 VARIANCE, CERTAINTY = 0.1, 0.5
 """The variance that is expected of a weight, and as how many known weights this expectation counts."""
 MAX_ITER, MAX_ITER_OF_UPDATE = 100, 30
@@ -56,8 +56,7 @@ def fit_ridge(x: csr_matrix, y: np.ndarray, weights: np.ndarray, sources: np.nda
     for _ in range(N_UPDATES):
         coefficients = rows.most_probable(coefficients, penalties, precisions, MAX_ITER_OF_UPDATE)
         precisions = rows.precisions(coefficients)
-        known = precisions[:-1] / (precisions[:-1] + penalties)
-        penalties = 1 / _updated(coefficients[:-1] ** 2, known, sources)[sources]
+        penalties = _updated(penalties, coefficients[:-1], precisions[:-1], sources)
     coefficients = rows.most_probable(coefficients, penalties, precisions, MAX_ITER)
     return coefficients[:-1], float(coefficients[-1])
 
@@ -102,7 +101,18 @@ class _Rows(NamedTuple):
         return minimize(loss_and_gradient, start, method="L-BFGS-B", jac=True, options=options).x * scales
 
 
-def _updated(squares: np.ndarray, known: np.ndarray, sources: np.ndarray) -> np.ndarray:
-    """The variances of the columns, from the squared weights and from how much is known of each weight."""
-    of_squares, of_known = np.bincount(sources, squares), np.bincount(sources, known)
-    return (of_squares + CERTAINTY * VARIANCE) / (of_known + CERTAINTY)
+def _updated(penalties: np.ndarray, weights: np.ndarray, precisions: np.ndarray, sources: np.ndarray) -> np.ndarray:
+    """The penalties from weights that were found with the former ones, and from how certain the labels make these.
+
+    A variance that is halved also halves the weights, about, of which little is known. So it would take many
+    regressions to find the variance of ids with few rows each. The steps assume instead that a weight is what it would
+    be without a penalty, times how much is known of it.
+    """
+    known = precisions / (precisions + penalties)
+    without_penalty = np.divide(weights, known, out=np.zeros(len(weights)), where=known > 0)
+    for _ in range(N_STEPS):
+        known = precisions / (precisions + penalties)
+        of_squares = np.bincount(sources, (known * without_penalty) ** 2)
+        variances = (of_squares + CERTAINTY * VARIANCE) / (np.bincount(sources, known) + CERTAINTY)
+        penalties = 1 / variances[sources]
+    return penalties

@@ -106,6 +106,22 @@ def test_bins_do_not_fit_noise_where_events_are_rare():
     assert roc_auc_score(y_new, logits[:, 0]) > roc_auc_score(y_new, of_numbers) - 0.01
 
 
+def test_numbers_far_beyond_those_of_the_training_rows_count_as_the_largest_of_these():
+    """With the number as a column too, its log-odds would be a thousand times those of other rows."""
+    random = np.random.RandomState(0)
+    X = pd.DataFrame({"x": random.normal(size=3000), "city": random.choice(list("abc"), 3000)})
+    y = (random.uniform(size=3000) < expit(X["x"])).astype(int).to_numpy()
+    X.loc[0, "x"] = 1e4
+    model = MultiTaskClassifier(**WITHOUT | {"numeric_bins": 48, "max_epochs": 1}).fit(X, y)
+    rows, targets = model._encoder.encode(X[1:]), model._targets.encode(y[1:], None, (None,))
+    found = fit_regressions(model, rows, targets, 1)
+    largest = X[1:].nlargest(1, "x")
+    far, near = (model._encoder.encode(some.assign(city="a")) for some in (X[:1], largest))
+    logits = [float(found.logits(model.module_, *some.tensors())) for some in (far, near)]
+    assert 0.5 < logits[1] < 5
+    assert logits[0] == pytest.approx(logits[1])
+
+
 def test_bins_fit_curves():
     random = np.random.RandomState(0)
     X = pd.DataFrame({"x": random.normal(size=6000)})
@@ -135,8 +151,6 @@ def test_the_regression_is_that_of_scikit_learn_on_its_columns(monkeypatch):
     for i, (start, stop) in enumerate(zip(column.offsets, column.offsets[1:], strict=False)):
         for code in column.flat[start:stop]:
             x[i, code] += 1 / int(stop - start)
-    numbers = rows.numbers.astype(float)
-    x = np.hstack([x, (numbers - numbers.mean(axis=0)) / numbers.std(axis=0)])
     for first, n in zip(encoder.offsets, encoder.cardinalities, strict=True):
         if first >= encoder.offsets[len(encoder.categories)]:  # cosines instead of the columns of bins
             x[:, first + 1 : first + 5] = x[:, first + 1 : first + n] @ cosines(n - 1)
@@ -425,7 +439,7 @@ def test_samples_have_the_events_of_each_step(frame, monkeypatch):
     model = FSMDClassifier(**WITHOUT).fit(X, Y)
     rows, targets = model._encoder.encode(X), model._targets.encode(Y, None, CHAIN)
     n_categories, n_numbers = len(model._encoder.main.categories), rows.numbers.shape[1]
-    width = n_categories + (1 + regression.N_COSINES) * n_numbers
+    width = n_categories + regression.N_COSINES * n_numbers
     n_clicks, n_conversions = Y.sum()
     everything = sampled(model, rows, targets).of_steps
     assert [len(some) for some, _ in everything] == [300, 300]

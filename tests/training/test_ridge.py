@@ -73,6 +73,18 @@ def test_the_variances_are_those_of_mackay():
     assert variances[2] < 0.05
 
 
+@pytest.mark.parametrize("deviations", [[1.0], [0.0, 1.0]])
+def test_few_updates_find_the_variances_of_ids_with_few_rows(deviations, monkeypatch):
+    """Four rows per id: with a single step per update their weights would have half of the right variance."""
+    x, y, sources, _ = crossed(10_000, 0, deviations, n_values=2500)
+    found, _ = ridge.fit_ridge(x, y, np.ones(len(y)), sources)
+    monkeypatch.setattr(ridge, "N_UPDATES", 50)
+    expected, _ = ridge.fit_ridge(x, y, np.ones(len(y)), sources)
+    of_ids = sources == sources.max()
+    assert found[of_ids].std() == pytest.approx(expected[of_ids].std(), rel=0.02)
+    assert np.abs(found[~of_ids]).max(initial=0) < 0.05
+
+
 @pytest.mark.parametrize("deviations", [[1.5, 0.0, 0.0, 0.0], [0.1, 0.1, 0.1], [0.7, 0.2]])
 def test_no_single_penalty_predicts_new_rows_better(deviations):
     """The best of seven, chosen by the new rows themselves, gains less than 0.001."""
