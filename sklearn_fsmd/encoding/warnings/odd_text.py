@@ -9,6 +9,8 @@ from __future__ import annotations
 import ast
 import json
 from collections.abc import Callable
+from functools import partial
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -28,6 +30,8 @@ TIME = r"\d{4}-\d\d?-\d\d?([ T]\d|$)"
 DECIMAL_COMMA = r"-?(\d+|\d{1,3}(\.\d{3})+),\d+$"
 THOUSANDS = r"-?\d{1,3}(,\d{3})+$"
 """Numbers that may have separators of thousands instead of decimal commas."""
+SEPARATORS = (" | ", "|", "; ", ";", ", ", ",")
+"""What may separate the values of a list; the first that does counts."""
 
 
 def warn_of_text(encoder: FeatureEncoder, X: Any) -> None:
@@ -58,14 +62,15 @@ def warn_of_text(encoder: FeatureEncoder, X: Any) -> None:
 
 
 def warn_of_two_types(encoder: FeatureEncoder) -> None:
-    """Warn, once, of columns of categories that contain the same number as a number and as text.
+    """Warn, once, of columns of categories or lists that contain the same number as a number and as text.
 
     Parameters
     ----------
     encoder : fitted.
     """
     duplicates = {}
-    for column in encoder.categories.values():
+    lists = [column.own for column in encoder.lists.values() if column.own is not None]
+    for column in (*encoder.categories.values(), *lists):
         if column.kind != "mixed values":
             continue
         values = column.values.tolist()  # noqa: PD011 (an attribute of ours)
@@ -74,10 +79,13 @@ def warn_of_two_types(encoder: FeatureEncoder) -> None:
             duplicates[column.name] = both
     if duplicates:
         name, both = next(iter(duplicates.items()))
+        if any(column.name == name for column in lists):
+            remedy = f"Give them one type: X[{name!r}].map(lambda values: [str(value) for value in values])."
+        else:
+            remedy = f"Give the column one type where it is read: pd.read_csv(…, dtype={{{name!r}: 'string'}})."
         warn(
             f"{columns_of_x(duplicates)}: values are there as numbers and as text, which are two categories, such as "
-            f"{both[0]} and {both[0]!r}; so are {len(both):,} of {name!r}. Give the column one type where it is read: "
-            f"pd.read_csv(…, dtype={{{name!r}: 'string'}})."
+            f"{both[0]} and {both[0]!r}; so are {len(both):,} of {name!r}. {remedy}"
         )
 
 
@@ -111,6 +119,20 @@ def _parse_as_lists(values: Any, parse: Callable[[str], Any]) -> bool:
         return False
 
 
+def _have_separator(separator: str, values: Any) -> bool:
+    """Whether most values are lists of different lengths, whose values occur in several of them."""
+    if _separator_of(values) != separator or _are_like(THOUSANDS, values):
+        return False
+    parts = [value.split(separator) for value in values]
+    return len({*map(len, parts)}) > 1 and len({*chain.from_iterable(parts)}) <= len(parts) / 2
+
+
+def _separator_of(values: Any) -> str | None:
+    if pd.api.types.infer_dtype(values) != "string" or _are_like(r"\[.*\]$", values):
+        return None
+    return next((s for s in SEPARATORS if np.mean([s in value for value in values]) >= 0.5), None)
+
+
 def _are_times(values: Any) -> bool:
     return _are_like(TIME, values)
 
@@ -142,6 +164,14 @@ KINDS = (
         _are_other_lists,
         "text in brackets, so each is a category of its own. If these are lists as numpy or JSON writes them, write "
         "the file as Parquet, which keeps lists, or parse them, as by json.loads.",
+    ),
+    *(
+        (
+            partial(_have_separator, separator),
+            f"text that looks like lists with {separator!r} between the values, so each list is a category of its own. "
+            f"Name the columns in `list_features`, with list_separator={separator!r}.",
+        )
+        for separator in SEPARATORS
     ),
     (
         _are_times,
