@@ -143,7 +143,7 @@ def _are_like(pattern: str, values: Any) -> bool:
     return bool(pd.Series(values, dtype=object).str.match(pattern).mean() >= 0.9)
 
 
-KINDS = (
+KINDS: tuple[tuple[Callable[[Any], bool], str], ...] = (
     (
         _are_quantities,
         "most values are numbers, but the dtype is not numeric, so each is a category of its own. If they are "
