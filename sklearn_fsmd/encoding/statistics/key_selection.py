@@ -121,6 +121,15 @@ class _Column(NamedTuple):
     valid: np.ndarray
 
 
+class _StepRows(NamedTuple):
+    """Rows of a step: their positions, the log-odds of the known keys ``(n, ·)``, labels and weights."""
+
+    used: np.ndarray
+    X: np.ndarray
+    y: np.ndarray
+    weight: np.ndarray
+
+
 class _Search:
     """Computes how much a further key improves the prediction of each step over the chosen keys."""
 
@@ -189,14 +198,19 @@ class _Search:
 
     def residuals(self, k: int, known: Sequence[_Column]) -> Residuals | None:
         """What the known columns leave unexplained of a step; None if its labels are of one class."""
+        if (step := self._training_rows(k, known)) is None:
+            return None
+        p, _ = _predicted(*step[1:], step.X[:1])
+        return Residuals(step.used, step.weight * (step.y - p), step.weight**2 * p * (1 - p))
+
+    def _training_rows(self, k: int, known: Sequence[_Column]) -> _StepRows | None:
+        """The training rows in which a step took place; None if there are none, or their labels are of one class."""
         positive, weight = (part[:, k] for part in self.train)
         used = np.flatnonzero(weight > 0)
-        y, weight = positive[used] / weight[used], weight[used]
+        y = positive[used] / weight[used]
         if not len(y) or not 0 < y.mean() < 1:
             return None
-        X = _side_by_side([column.train[used, k] for column in known], len(y))
-        p, _ = _predicted(X, y, weight, X[:1])
-        return Residuals(used, weight * (y - p), weight**2 * p * (1 - p))
+        return _StepRows(used, _side_by_side([column.train[used, k] for column in known], len(y)), y, weight[used])
 
     def gains(self, chosen: Sequence[_Column], candidates: Sequence[_Column]) -> np.ndarray:
         """Rise of the validation log-likelihood for each candidate, summed over the steps."""
@@ -207,15 +221,14 @@ class _Search:
 
     def _gains_of_step(self, k: int, chosen: Sequence[_Column], candidates: Sequence[_Column]) -> np.ndarray:
         """Gains for one step, by a Newton step from a logistic regression of the training rows on the chosen keys."""
-        (positive, weight), (valid_positive, valid_weight) = ((p[:, k], w[:, k]) for p, w in (self.train, self.valid))
-        used, valid_used = weight > 0, valid_weight > 0
-        y = positive[used] / weight[used]
-        if not used.any() or not valid_used.any() or not 0 < y.mean() < 1:
+        step, (valid_positive, valid_weight) = self._training_rows(k, chosen), (part[:, k] for part in self.valid)
+        valid_used = valid_weight > 0
+        if step is None or not valid_used.any():
             return np.zeros(len(candidates))
-        X = _side_by_side([column.train[used, k] for column in chosen], len(y))
+        used, X, y, weight = step
         X_valid = _side_by_side([column.valid[valid_used, k] for column in chosen], int(valid_used.sum()))
-        p, p_valid = _predicted(X, y, weight[used], X_valid)
-        residual, curvature = weight[used] * (y - p), weight[used] * p * (1 - p)
+        p, p_valid = _predicted(X, y, weight, X_valid)
+        residual, curvature = weight * (y - p), weight * p * (1 - p)
         residual_valid = valid_positive[valid_used] - valid_weight[valid_used] * p_valid
         curvature_valid = valid_weight[valid_used] * p_valid * (1 - p_valid)
         A, A_valid = (np.column_stack([np.ones(len(part)), part]) for part in (X, X_valid))
