@@ -176,7 +176,8 @@ def fit(network: MultiTaskNetwork, rows: RegressionRows) -> Regressions:
             design, former = design_of(network, of_step, rows.n_categories, n_rows), of_step
         if not len(design.columns):
             continue
-        of_columns, intercept = fit_ridge(design.x[used], y[used], effective_counts(weights[used]), design.sources)
+        x = design.x if used.all() else design.x[used]
+        of_columns, intercept = fit_ridge(x, y[used], effective_counts(weights[used]), design.sources)
         of_rows, of_numbers, constant = design.first_order(of_columns)
         terms.categories.weight[:, k] = torch.from_numpy(of_rows)
         terms.numbers[: len(of_numbers), k] = torch.from_numpy(of_numbers)
