@@ -491,10 +491,11 @@ def test_the_table_of_rare_events():
     table = table_after("`make rare-events`", "docs/guide/rare_events.md")
     assert {name: cells for name, (cells, _) in table.items()} == expected
     lead = of_model["defaults"][columns] - of_model["logistic regression"][columns]
-    assert (lead.loc[100_000:] > 0).all(axis=None)
-    assert (lead["conversion_true_auc"] > 0).all()
-    assert (lead.loc[30_000, ["click_true_auc", "after_true_auc"]].abs() < 0.001).all(axis=None)
-    assert (of_model["defaults"][columns] > of_model["network alone"][columns]).all(axis=None)
+    assert (lead > 0).all(axis=None)
+    assert (lead.loc[30_000, "click_true_auc"] < 0.002).all()
+    gain = of_model["defaults"][columns] - of_model["network alone"][columns]
+    assert (gain > 0).all(axis=None)
+    assert gain["click_true_auc"].iloc[-2:].max() < 0.001
 
 
 def test_the_score_of_early_stopping_on_rare_events():
