@@ -464,10 +464,10 @@ def test_the_gain_of_regressions_on_few_rows():
     gain = (mean.loc["defaults"] - mean.loc["network alone"])[[*pair, "first_log_loss", "second_log_loss"]]
     auc, loss = gain[pair].to_numpy(), gain.drop(columns=pair).to_numpy()
     text = text_of("docs/defaults.md")
-    assert (auc > 0).all()
     assert (loss < 0).all()
-    assert f"all {auc.size} means of either are better" in text
-    assert loss.size == auc.size
+    assert f"all {loss.size} means of log loss are better, and {(auc > 0).sum()} of AUC" in text
+    assert list(gain.index[gain["first_auc"] < 0]) == [("census", 30_000)]
+    assert f"income of Census with 30,000 rows loses {-auc.min():.4f}" in text
     assert (gain["first_auc"].xs(90_000, level="rows") < 0.001).all()
     assert "at 90,000 rows the AUC of the first target gains less than 0.001 on each" in text
 
