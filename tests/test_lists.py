@@ -333,6 +333,21 @@ def test_invalid_lists_are_refused(change, params, message):
         fit(X.assign(tags=pd.Series(tags, dtype=object)), Y, **params)
 
 
+@pytest.mark.parametrize("unit", ["s", "us", "ns"])
+@pytest.mark.parametrize("kind", ["datetime64", "timedelta64"])
+def test_arrays_of_times_are_refused_in_each_unit(kind, unit):
+    """`tolist` makes datetimes of some units, and integers of others."""
+    X, Y = make_frame(300)
+    times = np.arange(4).astype(f"{kind}[{unit}]")
+    arrays = pd.Series([times, times[:2], times[1:]] * 100, dtype=object)
+    with pytest.raises(TypeError, match="'tags' holds .*, which is neither a number nor a category"):
+        FSMDClassifier(**SMALL).fit(X.assign(tags=arrays), Y)
+    for vector in (times, list(times)):
+        vectors = pd.Series([vector] * 300, dtype=object)
+        with pytest.raises(ValueError, match="Column 'tags' holds vectors, and in row 0 one with .* in it"):
+            FSMDClassifier(**SMALL, vector_features=["tags"]).fit(X.assign(tags=vectors), Y)
+
+
 @pytest.mark.parametrize("odd", [Decimal("0.5"), np.float32(0.5), Decimal("Infinity"), float("inf")])
 def test_lists_of_fractions_of_any_type_are_refused(odd):
     X, Y = make_frame(300)

@@ -115,7 +115,8 @@ def _output_type(arrow_type: Any) -> Any:
 def _cast(column: Any, arrow_type: Any) -> Any:
     """Cast a column to another type.
 
-    A float32 of 0.1 becomes the float64 0.1, not its nearest float32, since both may stand for one category.
+    A float32 of 0.1 becomes the float64 0.1, not its nearest float32, since both may stand for one category; so does a
+    float16.
     """
     import pyarrow as pa
 
@@ -123,6 +124,9 @@ def _cast(column: Any, arrow_type: Any) -> Any:
         column = column.dictionary_decode()
     if pa.types.is_dictionary(arrow_type):
         return _cast(column, arrow_type.value_type).dictionary_encode()
-    if pa.types.is_float32(column.type) and pa.types.is_float64(arrow_type):
+    if pa.types.is_floating(column.type) and pa.types.is_floating(arrow_type) and column.type != arrow_type:
+        if pa.types.is_float16(column.type):  # of which Arrow writes the digits of the float64
+            numbers = column.to_numpy(zero_copy_only=False)
+            column = pa.array(numbers.astype(str), mask=~column.is_valid().to_numpy(zero_copy_only=False))
         column = column.cast(pa.string())
     return column.cast(arrow_type)

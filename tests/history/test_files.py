@@ -383,6 +383,18 @@ def test_times_may_have_any_numeric_dtype(tmp_path, dtype):
     assert features["user_seconds_since"].tolist()[1:] == [86_400.0] * 5
 
 
+@pytest.mark.parametrize("first", ["float16", "float32"])
+def test_fractions_of_files_with_several_types_stay_one_category(tmp_path, first):
+    (tmp_path / "log").mkdir()
+    for i, dtype in enumerate((first, "float64")):
+        EVENTS.assign(size=np.array([0.1, 0.3, 0.1, np.nan, 0.3, 2.5], dtype)).to_parquet(tmp_path / f"log/{i}.parquet")
+    history = HistoryFeatures(keys=["size"], log=False)
+    write_history(history, tmp_path / "log", tmp_path / "past.parquet", targets=LABELS)
+    sizes = pd.read_parquet(tmp_path / "past.parquet")["size"]
+    assert sizes.value_counts().to_dict() == {0.1: 4, 0.3: 4, 2.5: 2}
+    assert sizes.isna().sum() == 2
+
+
 def test_nan_labels_are_missing(tmp_path):
     conversion = pa.array([0.0, np.nan, 1.0, 0.0, np.nan, 1.0])  # NaN, and not null
     table = pa.Table.from_pandas(EVENTS).set_column(3, "conversion", conversion)

@@ -75,7 +75,7 @@ class ListColumn:
         if isinstance(value, str) and self.separator is not None:
             value = [part for part in value.split(self.separator) if part]
         if isinstance(value, np.ndarray):
-            value = value.tolist()
+            value = items_of(value)
         if isinstance(value, (set, frozenset)):
             value = sorted(value, key=_sort_key)
         if isinstance(value, SEQUENCES):
@@ -100,6 +100,11 @@ class ListColumn:
                 )
             if isinstance(value, SEQUENCES):
                 raise ValueError(f"Column {self.name!r} holds lists, and in row {row} a list in a list.")
+
+
+def items_of(array: np.ndarray) -> list[Any]:
+    """The items of an array as Python objects, except times and durations: `tolist` makes integers of nanoseconds."""
+    return list(array) if array.dtype.kind in "mM" else array.tolist()
 
 
 def _is_whole(value: Any) -> bool:

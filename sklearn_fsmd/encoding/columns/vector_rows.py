@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from sklearn_fsmd.encoding.columns.canonical import LARGEST_FLOAT32, shown
-from sklearn_fsmd.encoding.columns.lists import is_present
+from sklearn_fsmd.encoding.columns.lists import is_present, items_of
 
 ORDERED = (list, tuple, np.ndarray)
 NUMBERS = (int, float, np.floating)
@@ -65,7 +65,7 @@ def _block(rows: Sequence[Any]) -> tuple[np.ndarray, np.ndarray | None]:
         return is_known, np.concatenate(known).reshape(len(known), -1) if known else np.empty((0, 0))
     if not all(isinstance(row, ORDERED) for row in known):
         return is_known, None
-    lists = [row.tolist() if isinstance(row, np.ndarray) else row for row in known]
+    lists = [items_of(row) if isinstance(row, np.ndarray) else row for row in known]
     try:
         return is_known, np.array(lists)
     except ValueError:  # of several lengths
@@ -116,5 +116,7 @@ def refuse_invalid_row(rows: Sequence[Any], name: str, width: int | None) -> Non
 
 def _is_number(value: Any) -> bool:
     """Whether a value is a finite number that a float32 can hold."""
+    if isinstance(value, (np.datetime64, np.timedelta64)):
+        return False  # though `item` makes integers of nanoseconds
     value = value.item() if isinstance(value, np.generic) else value
     return isinstance(value, NUMBERS) and bool(-LARGEST_FLOAT32 <= value <= LARGEST_FLOAT32)
