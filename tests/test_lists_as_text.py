@@ -26,12 +26,25 @@ def test_lists_with_a_separator_are_detected(separator):
     with pytest.warns(UserWarning, match="Column 'tags' of X: text that looks like lists") as caught:
         fit(X, Y)
     (message,) = (str(w.message) for w in caught)
-    assert f"Name the columns in `list_features`, with list_separator={separator!r}." in message
+    options = f"list_features=['tags'], which has to name all columns of lists, and list_separator={separator!r}."
+    assert f"Pass {options}" in message
     with warnings.catch_warnings():
         warnings.simplefilter("error", UserWarning)
         model = fit(X, Y, list_features=["tags"], list_separator=separator)
         fit(X.astype("category"), Y)
     assert len(model._encoder.main.lists[0].own.values) == 20
+
+
+def test_the_advice_names_the_other_lists_too():
+    random = np.random.RandomState(0)
+    X = texts(";", lists(random)).assign(seen=[[int(value) for value in row] for row in lists(random)])
+    with pytest.warns(UserWarning, match=r"Pass list_features=\['seen', 'tags'\], which has to name all columns"):
+        fit(X, Y)
+    with pytest.raises(TypeError, match=r"Column 'seen' holds .* 'auto' names all columns of lists"):
+        fit(X, Y, list_features=["tags"], list_separator=";")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        fit(X, Y, list_features=["seen", "tags"], list_separator=";")
 
 
 def test_other_text_with_these_characters_is_no_list():

@@ -205,14 +205,33 @@ def test_other_missing_values_do_not_warn():
     X, Y = make_leaking_funnel()
     one_more = X["paid"].copy()
     one_more[np.flatnonzero(X["paid"].isna())[0]] = 1.0
-    one_less = X["paid"].copy()
-    one_less[np.flatnonzero(X["paid"].notna())[0]] = np.nan
     is_missing = np.random.RandomState(0).uniform(size=len(X)) < 0.1
     assert len(leak_warnings(X, Y)) == 1
-    assert not leak_warnings(X.drop(columns="paid").assign(a=one_more, b=one_less, c=X["price"].mask(is_missing)), Y)
+    assert not leak_warnings(X.drop(columns="paid").assign(a=one_more, c=X["price"].mask(is_missing)), Y)
     n = np.flatnonzero(Y["conversion"])[7]
     assert not leak_warnings(X[:n], Y[:n])  # with seven conversions it may be chance
     assert len(leak_warnings(X[: n + 1], Y[: n + 1])) == 1
+
+
+def test_free_purchases_do_not_hide_a_leak():
+    X, Y = make_leaking_funnel()
+    events = np.flatnonzero(Y["conversion"])
+    for n_free, is_leak in ((len(events) // 5, True), (len(events) * 2 // 3, False)):  # then it may be something else
+        paid = X["paid"].fillna(0)
+        paid.iloc[events[:n_free]] = 0
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            fit(X.assign(paid=paid), Y)
+        expected = (
+            f"Column 'paid' of X is not 0 in {len(events) - n_free} of the {len(events)} rows where 'conversion' has "
+            "happened, and nowhere else. So it contains the answer"
+        )
+        assert [str(w.message).startswith(expected) for w in caught] == [True] * is_leak
+    often = Y.assign(click=1, conversion=(X["price"].rank(pct=True) < 0.99).astype(int))
+    by_chance = X.drop(columns="paid").assign(few=np.where(often["conversion"] & (np.arange(len(X)) < 1200), 1.0, 0.0))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        fit(by_chance, often[["conversion"]])
 
 
 @pytest.mark.parametrize("dtype", ["float64", "int64", "Float64", "int64[pyarrow]"])

@@ -173,9 +173,9 @@ def nested_error(content: str, name: str) -> TypeError:
     """Create the error for a column whose values are lists or the like."""
     return TypeError(
         f"Column {name!r} holds {content}, but here each argument must be a single string or number. Give each row one "
-        "value, such as the last or the most frequent one, or leave the column out. Classifiers read lists in a "
-        "DataFrame, in the columns that `list_features` names; a ColumnTransformer returns a DataFrame after "
-        '`.set_output(transform="pandas")`.'
+        "value, such as the last or the most frequent one, or leave the column out. Or, in a DataFrame, read it as "
+        "lists: a `list_features` that is not 'auto' names all columns of lists. A ColumnTransformer returns a "
+        'DataFrame after `.set_output(transform="pandas")`.'
     )
 
 

@@ -58,7 +58,9 @@ def warn_of_text(encoder: FeatureEncoder, X: Any) -> None:
     for matches, message in KINDS:
         if columns := [name for name, values in texts.items() if matches(values)]:
             if_not = f"If not, X.astype({dict.fromkeys(columns, 'category')}), and this warning is gone."
-            warn(f"{columns_of_x(columns)}: {message.format(column=f'X[{columns[0]!r}]')} {if_not}")
+            lists = [*(names[position] for position in encoder.lists), *columns]
+            told = message.format(column=f"X[{columns[0]!r}]", lists=lists)
+            warn(f"{columns_of_x(columns)}: {told} {if_not}")
 
 
 def warn_of_two_types(encoder: FeatureEncoder) -> None:
@@ -152,8 +154,8 @@ KINDS: tuple[tuple[Callable[[Any], bool], str], ...] = (
     (
         _have_a_decimal_comma,
         "numbers with a decimal comma, as text, so each is a category of its own. If they are quantities, read the "
-        "file with `decimal=','`, or replace the comma by a point and use pd.to_numeric. If they are lists, name them "
-        "in `list_features`, with list_separator=','.",
+        "file with `decimal=','`, or replace the comma by a point and use pd.to_numeric. If they are lists, pass "
+        "list_features={lists}, which has to name all columns of lists, and list_separator=','.",
     ),
     (
         _are_lists,
@@ -169,7 +171,7 @@ KINDS: tuple[tuple[Callable[[Any], bool], str], ...] = (
         (
             partial(_have_separator, separator),
             f"text that looks like lists with {separator!r} between the values, so each list is a category of its own. "
-            f"Name the columns in `list_features`, with list_separator={separator!r}.",
+            f"Pass list_features={{lists}}, which has to name all columns of lists, and list_separator={separator!r}.",
         )
         for separator in SEPARATORS
     ),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,6 +16,8 @@ from sklearn_fsmd.parameters import warn
 
 FEW_LABELS = 8
 """Empty values that coincide with fewer labels of a class may do so by chance."""
+CHANCE = 1e-6
+"""If a column is empty in some of the rows in which a target has happened, chance must be less likely than this."""
 
 
 def warn_of_order(X: Any, Y: Any, names: tuple[str, str] = ("X", "Y")) -> None:
@@ -84,19 +87,30 @@ def warn_of_leaking_columns(X: Any, targets: Targets, names: Sequence[str]) -> N
     inspected = X.iloc[:N_ROWS]
     masks = {column: (_is_empty(values), bool(values.isna().any())) for column, values in inspected.items()}
     masks = {column: mask for column, mask in masks.items() if mask[0].any() and column not in names}
+    found: dict[Any, tuple[float, str]] = {}  # for each column the target that most of its values go with
     for k, name in enumerate(names if masks else ()):
         is_observed = targets.full_weights[:N_ROWS, k] > 0
-        has_not_happened = targets.labels[:N_ROWS, k][is_observed] == 0
-        if not FEW_LABELS <= has_not_happened.sum() <= len(has_not_happened) - FEW_LABELS:
+        has_happened = targets.labels[:N_ROWS, k][is_observed] != 0
+        n_events, n = int(has_happened.sum()), len(has_happened)
+        if not FEW_LABELS <= n_events <= n - FEW_LABELS:
             continue
         for column, (is_empty, has_missing) in masks.items():
-            if (is_empty[is_observed] == has_not_happened).all():
-                known, empty = ("known", "missing") if has_missing else ("not 0", "0")
-                warn(
-                    f"Column {column!r} of X is {known} where {name!r} has happened, and {empty} everywhere else. So "
-                    f"it contains the answer, which new rows do not have: X.drop(columns={[column]}). To predict it, "
-                    "put it into Y, and name it in `value_targets`."
-                )
+            is_known = ~is_empty[is_observed]
+            n_known, share = int(is_known.sum()), is_known.sum() / n_events
+            by_chance = share < 1 and n_known * math.log(n_events / n) > math.log(CHANCE)
+            if (is_known & ~has_happened).any() or n_known < FEW_LABELS or share < 0.5 or by_chance:
+                continue
+            known, empty = ("known", "missing") if has_missing else ("not 0", "0")
+            where = f"is {known} where {name!r} has happened, and {empty} everywhere else"
+            if share < 1:
+                some = f"{n_known:,} of the {n_events:,} rows"
+                where = f"is {known} in {some} where {name!r} has happened, and nowhere else"
+            found[column] = max(found.get(column, (0.0, "")), (share, where))
+    for column, (_, where) in found.items():
+        warn(
+            f"Column {column!r} of X {where}. So it contains the answer, which new rows do not have: "
+            f"X.drop(columns={[column]}). To predict it, put it into Y, and name it in `value_targets`."
+        )
 
 
 def _is_empty(values: pd.Series) -> np.ndarray:
