@@ -148,6 +148,16 @@ def test_text_that_needs_parsing_is_detected(values, message):
         fit(X.assign(c=[f"[{i}] item {i % 7} [x]" for i in range(400)]), Y)
 
 
+def test_ids_of_rows_are_to_be_left_out():
+    X, Y = table()
+    ids = X.rename(columns={"who": "user_id"}).assign(impression_id=np.arange(len(X)) + 10**6)
+    (message,) = warnings_of(ids, Y)
+    assert "X.astype({'user_id': 'category', 'impression_id': 'category'})" in message
+    assert message.endswith("Hardly a value of ['impression_id'] occurs twice: what identifies rows is to be left out.")
+    (message,) = warnings_of(X, Y)
+    assert "occurs twice" not in message
+
+
 def test_columns_of_few_values_or_fractions_are_not_ids():
     Y = np.stack([np.arange(400) % 2] * 2, axis=1)
     assert warnings_of(pd.DataFrame({"id": np.arange(400) % 20, "user_id": np.linspace(0, 9, 400)}), Y) == []

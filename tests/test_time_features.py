@@ -1,4 +1,5 @@
 import datetime
+import warnings
 
 import numpy as np
 import pandas as pd
@@ -323,3 +324,14 @@ def test_columns_are_found_by_position_if_names_come_or_go(names, columns):
         assert result.iloc[:, 0].tolist() == [5, 6]
         assert result.iloc[:, -1].tolist() == [1.5, 2.5]
         pd.testing.assert_frame_equal(result, features.transform(first))
+
+
+@pytest.mark.parametrize(("unit", "factor"), [("s", 1), ("ms", 10**3), ("us", 10**6)])
+def test_numbers_that_were_read_in_the_wrong_unit(unit, factor):
+    numbers = pd.Series((1_767_225_600 + np.arange(100) * 3600) * factor)  # in January 2026
+    with pytest.warns(UserWarning, match=r"Column 'time': all times are in January 1970.*unit='s'\), or 'ms' or 'us'"):
+        TimeFeatures().fit(pd.DataFrame({"time": pd.to_datetime(numbers)}))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        TimeFeatures().fit(pd.DataFrame({"time": pd.to_datetime(numbers, unit=unit)}))
+        TimeFeatures().fit(pd.DataFrame({"time": pd.to_datetime(["1970-01-01", "1970-03-01"], utc=True)}))

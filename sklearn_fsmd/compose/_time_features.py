@@ -15,7 +15,7 @@ from sklearn.utils.validation import _check_feature_names_in, check_is_fitted
 
 from sklearn_fsmd.encoding.columns import column_mask, shown
 from sklearn_fsmd.encoding.table import as_pandas, read_table
-from sklearn_fsmd.parameters import Documented, checks_parameters
+from sklearn_fsmd.parameters import Documented, checks_parameters, warn
 
 CATEGORIES: dict[str, tuple[Callable[[pd.DatetimeIndex], Any], range]] = {
     "hour": (lambda t: t.hour, range(24)),
@@ -138,17 +138,14 @@ class TimeFeatures(Documented, TransformerMixin, BaseEstimator):
         X = self._table(X, reset=True)
         mask = X.apply(_holds_times) if self.columns is None else column_mask("columns", self.columns, X)
         self.columns_ = list(X.columns[np.asarray(mask, dtype=bool)])
-        self._zones = self._zones_of(X)
+        times = {name: _times(X[name], name).dropna() for name in self.columns_}
+        self._zones = {name: known.tz for name, known in times.items() if known.tz is not None or len(known)}
+        _warn_of_1970(times)
         self._days = {name: _are_days(X[name]) for name in self.columns_ if X[name].notna().any()}
         names_out = [f"{name}_{feature}" for name in self.columns_ for feature in self.features]
         taken = [name for name in names_out if name in X.columns]
         if taken:
             raise ValueError(f"X has a column {taken[0]!r}, which is the name of an output column. Rename it.")
-
-    def _zones_of(self, X: pd.DataFrame) -> dict[Any, tzinfo | None]:
-        """The time zone of each column of times, None for naive times; without columns that show no time zone."""
-        by_column = {name: _times(X[name], name) for name in self.columns_}
-        return {name: times.tz for name, times in by_column.items() if times.tz is not None or times.notna().any()}
 
     def transform(self, X: Any) -> pd.DataFrame:
         """Replace the columns of datetimes.
@@ -316,6 +313,21 @@ def _refuse_times_among_days(column: pd.Series, name: str) -> None:
             raise ValueError(
                 f"Column {name!r} holds days and times, such as {shown(value)}. In a time zone they are not the same: "
                 "convert one of them."
+            )
+
+
+def _warn_of_1970(times: dict[Any, pd.DatetimeIndex]) -> None:
+    """Warn of times that pandas made of numbers in the wrong unit: `to_datetime` takes them for nanoseconds.
+
+    Parameters
+    ----------
+    times : the known times of each column.
+    """
+    for name, known in times.items():
+        if len(known) > 1 and (known.min().year, known.max().month, known.max().year) == (1970, 1, 1970):
+            warn(
+                f"Column {name!r}: all times are in January 1970. If they were made of numbers, these have another "
+                f"unit: pd.to_datetime(X[{name!r}], unit='s'), or 'ms' or 'us'."
             )
 
 

@@ -64,6 +64,9 @@ def warn_of_ids(
             f"If they are ids, say so: X.astype({dict.fromkeys(names, 'category')}), or as strings. If they are "
             "quantities, list the categories, and not these, in `categorical_features`; then this warning is gone."
         )
+        of_rows = [X.columns[position] for position in suspects if _names_rows(X.iloc[:, position])]
+        if of_rows:
+            remedy += f" Hardly a value of {of_rows} occurs twice: what identifies rows is to be left out."
     else:
         user_positions, categories = (
             [int(positions[position]) for position in group] for group in (suspects, encoder.categories)
@@ -91,6 +94,11 @@ def _whole_numbers(column: Any) -> np.ndarray | None:
     if (known != np.floor(known)).any() or len(np.unique(known)) < FEW_VALUES:
         return None
     return x
+
+
+def _names_rows(column: pd.Series) -> bool:
+    """Whether nine of ten values are there once."""
+    return column.nunique() > 0.9 * max(int(column.notna().sum()), 1)
 
 
 def _has_no_order(column: NumericColumn, x: np.ndarray, targets: Targets, rows: Any) -> bool:
