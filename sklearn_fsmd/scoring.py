@@ -178,8 +178,8 @@ def _score(model: Any, columns: _ScoreColumns, source: Any, sink: Any, keep: Seq
         file_columns = [*columns_of(file.schema_arrow, str(source))]
         features = _columns_of_fit(first, file_columns, with_bias=columns.as_shown)
         _refuse_missing(file, keep, source, where=", which `keep` names")
-        of_a_pipeline = "" if columns.model.bias_features is None else OF_A_PIPELINE
-        _refuse_missing(file, features, source, advice=of_a_pipeline if before else OF_A_MODEL)
+        advice = OF_A_MODEL if not before else "" if columns.model.bias_features is None else OF_A_PIPELINE
+        _refuse_missing(file, features, source, advice=advice)
         kept_fields = [file.schema_arrow.field(name) for name in keep]
         with_missing = _with_missing(file, features, batch_rows, source) if before else []
         score_fields = [

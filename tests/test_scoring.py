@@ -5,7 +5,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from sklearn.base import BaseEstimator
+from sklearn.base import BaseEstimator, clone
 from sklearn.compose import ColumnTransformer
 from sklearn.impute import SimpleImputer
 from sklearn.model_selection import GridSearchCV
@@ -392,6 +392,10 @@ def test_the_message_of_a_missing_column_has_the_remedy(tmp_path):
     model = FSMDClassifier(**SMALL | {"max_epochs": 1}).fit(X, Y)
     shown = {**SMALL, "max_epochs": 1, "bias_features": ["visits"]}
     pipeline = make_pipeline(FunctionTransformer(), FSMDClassifier(**shown)).fit(X, Y)
+    plain = make_pipeline(FunctionTransformer(), clone(model)).fit(X, Y)
+    with pytest.raises(ValueError, match="has no column 'visits'") as raised:
+        score_file(plain, tmp_path / "rows.parquet", tmp_path / "scores.parquet")
+    assert "bias_features" not in str(raised.value)
     for scored, remedy in ((model, "pass the Pipeline and not its model"), (pipeline, "a column of nulls will do")):
         with pytest.raises(ValueError, match=f"has no column 'visits'.*{remedy}"):
             score_file(scored, tmp_path / "rows.parquet", tmp_path / "scores.parquet")

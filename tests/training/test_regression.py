@@ -232,6 +232,7 @@ def test_the_network_becomes_the_mean_of_both(variant, monkeypatch):
     monkeypatch.setattr(corrections.regression, "average", recording)
     model = MultiTaskClassifier(**SMALL | {"lr": 0.02} | params).fit(X[:600], Y[:600], X_val=X_val, Y_val=Y_val)
     of_network, of_regression, slopes = before
+    np.testing.assert_array_equal(slopes, 1)  # they are set once, after the mean
     shares = model.network_shares_
     assert ((shares >= regression.LEAST) & (shares <= 1)).all()
     assert (shares < 1).any()

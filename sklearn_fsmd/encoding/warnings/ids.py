@@ -13,16 +13,11 @@ from scipy.stats import spearmanr
 from sklearn_fsmd.encoding.columns import NumericColumn, columns_of_x, evenly_spaced
 from sklearn_fsmd.encoding.table import FeatureEncoder
 from sklearn_fsmd.encoding.targets import Targets
-from sklearn_fsmd.encoding.warnings.id_names import is_name_of_ids
-from sklearn_fsmd.encoding.warnings.unix_times import unit_of_times
+from sklearn_fsmd.encoding.warnings.signs import FEW_VALUES, N_ROWS, floats_of, is_name_of_ids, unit_of_times
 from sklearn_fsmd.parameters import warn
 
-FEW_VALUES = 30
-"""A column with fewer values is not warned of: each value has its own bin."""
 MANY_VALUES = 500
 """A column with fewer values is warned of only because of its name."""
-N_ROWS = 100_000
-"""Largest number of rows that are inspected."""
 
 
 def warn_of_ids(
@@ -86,10 +81,8 @@ def warn_of_ids(
 
 def _whole_numbers(column: Any) -> np.ndarray | None:
     """Convert a column to floats, NaN where missing; None unless it holds many different integers."""
-    kind = getattr(column.dtype, "kind", "O")
-    if kind not in "iufO" or pd.api.types.is_bool_dtype(column.dtype):
+    if (x := floats_of(column)) is None:
         return None
-    x = pd.Series(column).to_numpy(dtype=np.float64, na_value=np.nan)
     known = x[~np.isnan(x)]
     if (known != np.floor(known)).any() or len(np.unique(known)) < FEW_VALUES:
         return None

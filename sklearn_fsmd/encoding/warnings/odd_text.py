@@ -9,7 +9,6 @@ from __future__ import annotations
 import ast
 import json
 from collections.abc import Callable
-from functools import partial
 from itertools import chain
 from typing import Any
 
@@ -55,11 +54,14 @@ def warn_of_text(encoder: FeatureEncoder, X: Any) -> None:
         if not isinstance(X.dtypes.iloc[position], pd.CategoricalDtype)
     }
     texts = {name: values for name, values in texts.items() if len(values) >= MANY_VALUES}
-    for matches, message in KINDS:
-        if columns := [name for name, values in texts.items() if matches(values)]:
+    separators = {name: _list_separator(values) for name, values in texts.items()}
+    found = [(message, "", [name for name, values in texts.items() if matches(values)]) for matches, message in KINDS]
+    found += [(SEPARATED, s, [name for name, separator in separators.items() if separator == s]) for s in SEPARATORS]
+    for message, separator, columns in found:
+        if columns:
             if_not = f"If not, X.astype({dict.fromkeys(columns, 'category')}), and this warning is gone."
             lists = [*(names[position] for position in encoder.lists), *columns]
-            told = message.format(column=f"X[{columns[0]!r}]", lists=lists)
+            told = message.format(column=f"X[{columns[0]!r}]", lists=lists, separator=separator)
             warn(f"{columns_of_x(columns)}: {told} {if_not}")
 
 
@@ -121,18 +123,15 @@ def _parse_as_lists(values: Any, parse: Callable[[str], Any]) -> bool:
         return False
 
 
-def _have_separator(separator: str, values: Any) -> bool:
-    """Whether most values are lists of different lengths, whose values occur in several of them."""
-    if _separator_of(values) != separator or _are_like(THOUSANDS, values):
-        return False
-    parts = [value.split(separator) for value in values]
-    return len({*map(len, parts)}) > 1 and len({*chain.from_iterable(parts)}) <= len(parts) / 2
-
-
-def _separator_of(values: Any) -> str | None:
-    if pd.api.types.infer_dtype(values) != "string" or _are_like(r"\[.*\]$", values):
+def _list_separator(values: Any) -> str | None:
+    """What separates the values if most are lists of different lengths, with values that are in several; else None."""
+    is_text = pd.api.types.infer_dtype(values) == "string"
+    if not is_text or _are_like(r"\[.*\]$", values) or _are_like(THOUSANDS, values):
         return None
-    return next((s for s in SEPARATORS if np.mean([s in value for value in values]) >= 0.5), None)
+    separator = next((s for s in SEPARATORS if np.mean([s in value for value in values]) >= 0.5), None)
+    parts = [value.split(separator) for value in values if separator]
+    varies, repeats = len({*map(len, parts)}) > 1, len({*chain.from_iterable(parts)}) <= len(parts) / 2
+    return separator if varies and repeats else None
 
 
 def _are_times(values: Any) -> bool:
@@ -145,7 +144,7 @@ def _are_like(pattern: str, values: Any) -> bool:
     return bool(pd.Series(values, dtype=object).str.match(pattern).mean() >= 0.9)
 
 
-KINDS: tuple[tuple[Callable[[Any], bool], str], ...] = (
+KINDS = (
     (
         _are_quantities,
         "most values are numbers, but the dtype is not numeric, so each is a category of its own. If they are "
@@ -167,14 +166,6 @@ KINDS: tuple[tuple[Callable[[Any], bool], str], ...] = (
         "text in brackets, so each is a category of its own. If these are lists as numpy or JSON writes them, write "
         "the file as Parquet, which keeps lists, or parse them, as by json.loads.",
     ),
-    *(
-        (
-            partial(_have_separator, separator),
-            f"text that looks like lists with {separator!r} between the values, so each list is a category of its own. "
-            f"Pass list_features={{lists}}, which has to name all columns of lists, and list_separator={separator!r}.",
-        )
-        for separator in SEPARATORS
-    ),
     (
         _are_times,
         "times as text, so each is a category of its own, and later ones are unknown. Leave them out, or take the hour "
@@ -183,3 +174,7 @@ KINDS: tuple[tuple[Callable[[Any], bool], str], ...] = (
     ),
 )
 """Checks of the values of a column, and the warning for each."""
+SEPARATED = (
+    "text that looks like lists with {separator!r} between the values, so each list is a category of its own. Pass "
+    "list_features={lists}, which has to name all columns of lists, and list_separator={separator!r}."
+)

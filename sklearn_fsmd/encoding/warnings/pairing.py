@@ -11,7 +11,7 @@ import pandas as pd
 
 from sklearn_fsmd.encoding.columns import columns_of_x, shown
 from sklearn_fsmd.encoding.targets import Targets
-from sklearn_fsmd.encoding.warnings.ids import N_ROWS
+from sklearn_fsmd.encoding.warnings.signs import N_ROWS
 from sklearn_fsmd.parameters import warn
 
 FEW_LABELS = 8

@@ -9,16 +9,8 @@ import pandas as pd
 
 from sklearn_fsmd.encoding.columns import columns_of_x, evenly_spaced
 from sklearn_fsmd.encoding.table import FeatureEncoder
-from sklearn_fsmd.encoding.warnings.id_names import is_name_of_ids
+from sklearn_fsmd.encoding.warnings.signs import N_ROWS, floats_of, is_name_of_ids, unit_of_times
 from sklearn_fsmd.parameters import warn
-
-FEW_VALUES = 30
-"""A column with fewer values is not warned of."""
-N_ROWS = 100_000
-"""Largest number of rows that are inspected."""
-EARLIEST, LATEST = (pd.Timestamp(f"{year}-01-01").timestamp() for year in (2000, 2040))
-PER_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
-"""The units of times since 1970, as pandas calls them, and how many of them are a second."""
 
 
 def warn_of_unix_times(encoder: FeatureEncoder, X: Any, positions: np.ndarray) -> None:
@@ -36,8 +28,8 @@ def warn_of_unix_times(encoder: FeatureEncoder, X: Any, positions: np.ndarray) -
     for position, column in encoder.numeric.items():
         if is_frame and is_name_of_ids(column.name):
             continue
-        values = X.iloc[rows, position] if is_frame else X[rows, position]
-        if (unit := unit_of_times(values)) is not None:
+        x = floats_of(X.iloc[rows, position] if is_frame else X[rows, position])
+        if x is not None and (unit := unit_of_times(x)) is not None:
             name = X.columns[position] if is_frame else f"x{positions[position]}"
             columns.setdefault(unit, []).append(name)
     for unit, names in columns.items():
@@ -54,17 +46,3 @@ def warn_of_unix_times(encoder: FeatureEncoder, X: Any, positions: np.ndarray) -
             f"Later times are larger than all that fit knows. Leave them out, or {remedy}. If they are quantities, "
             "list the categories in `categorical_features`; then this warning is gone."
         )
-
-
-def unit_of_times(values: Any) -> str | None:
-    """The unit in which all `values` of a column are times between 2000 and 2040; None if there is none."""
-    if getattr(values.dtype, "kind", "O") not in "iufO" or pd.api.types.is_bool_dtype(values.dtype):
-        return None
-    x = pd.Series(values).to_numpy(dtype=np.float64, na_value=np.nan)
-    x = x[~np.isnan(x)]
-    if not len(x):
-        return None
-    for unit, factor in PER_SECOND.items():
-        if EARLIEST * factor <= x.min() and x.max() < LATEST * factor:
-            return unit if len(np.unique(x)) >= FEW_VALUES else None
-    return None
