@@ -26,7 +26,7 @@ from sklearn_fsmd.inference import ADDS_REGRESSIONS
 from sklearn_fsmd.parameters import checks_parameters, estimator, warn
 from sklearn_fsmd.parameters.machine import draw_seed
 from sklearn_fsmd.persistence import digest_of
-from sklearn_fsmd.training import Checkpoint, arrays_of, construction, level_rows, regression, validation_rows
+from sklearn_fsmd.training import Checkpoint, arrays_of, construction, level_rows, regression_rows, validation_rows
 from sklearn_fsmd.training.distributed import Processes, together
 from sklearn_fsmd.training.streaming import (
     Dataset,
@@ -171,12 +171,12 @@ class Datasets(Learning):
             validation = replace(validation, held=HoldOut(validation.source.n_rows, seed, fraction=1.0))
 
         net = None if from_scratch else construction.resume_training(self, self.net_)
-        encoder, targets, parents, sums, held_out_sums, sample, valid, content = self._learn_encoding(
+        encoder, targets, parents, sums, held_out_sums, sample, valid, held_out, content = self._learn_encoding(
             dataset, validation, random, from_scratch
         )
         rates = sums.rates()
         if net is None:
-            adds = regression.adds_regressions(self, n_rows, sample[0], sums.steps, sums.n_rows, encoder.main)
+            adds = regression_rows.adds_regressions(self, n_rows, sample[0], sums.steps, sums.n_rows, encoder.main)
             labels = sums.with_largest(sample[1])
             net = construction.new_net(self, encoder, labels, rates, random, None, n_rows, adds_regressions=adds)
         else:
@@ -186,11 +186,11 @@ class Datasets(Learning):
         net.spec_ = noted(net.spec_, sums.steps, parents)
         level = level_rows.sample(*sample, rates, self.negative_sampling_rate)
         if from_scratch and net.spec_[ADDS_REGRESSIONS]:
-            of_regressions = regression.samples(*sample, parents, sums.steps, len(encoder.main.categories))
-            level = level._replace(of_regressions=of_regressions)
+            data = sample, held_out, parents, sums.steps, len(encoder.main.categories)
+            level = level._replace(of_regressions=regression_rows.rows_of_fits(self, *data))
         if encoder.statistics is not None:
             level = level.with_statistics(encoder.statistics)
-        del sample
+        del sample, held_out
         if sums.of_groups is not None:
             dataset = replace(dataset, rates=sums.of_groups.table())
         feed = StreamFeed(dataset, encoder, targets, parents, sums, level[:2], content, processes)
@@ -230,10 +230,12 @@ class Datasets(Learning):
         sample = _encoded_rows(scanned.sample, encoding)
         if from_scratch:
             warn_of_other_steps(targets, sample[1])
-        valid = _encoded_rows(scanned.valid, encoding) if scanned.valid else None
+        valid, held_out = None, encoded(scanned.valid, *encoding) if scanned.valid else None
         del scanned
         if validation is not None:
             valid = _encoded_rows(validation_blocks(self, validation), (validation, *encoding[1:]))
+        elif held_out is not None:
+            valid = held_out[0], held_out[1].scaled()
         if valid is not None:
             refuse_unlabeled_validation(valid[1])
         if from_scratch:
@@ -251,7 +253,9 @@ class Datasets(Learning):
             if not more:
                 draw_scale(encoder.statistics, sample[0].codes, sample[1], random)
             valid = None if valid is None else (encoder.statistics.append(valid[0]), valid[1])
-        return LearnedEncoding(encoder, targets, parents, sums, held_out_sums, sample, valid, content)
+        if held_out is not None:
+            held_out = held_out[0], sums.scaled(held_out[1])
+        return LearnedEncoding(encoder, targets, parents, sums, held_out_sums, sample, valid, held_out, content)
 
 
 class LearnedEncoding(NamedTuple):
@@ -265,6 +269,8 @@ class LearnedEncoding(NamedTuple):
         without any.
     sample : some of the training rows, without statistics of the targets.
     valid : the validation rows, encoded as for a prediction; None without any.
+    held_out : those that were set aside from the training rows, without statistics of the targets, and with weights in
+        the units of the training rows; None without any.
     content : digest of all rows, which a resumed fit compares; empty without a checkpoint.
     """
 
@@ -275,6 +281,7 @@ class LearnedEncoding(NamedTuple):
     held_out_sums: HeldOutSums | None
     sample: LabelledRows
     valid: LabelledRows | None
+    held_out: LabelledRows | None
     content: str
 
 

@@ -14,7 +14,6 @@ from sklearn_fsmd.encoding.targets import (
     LabelledRows,
     StepSums,
     TargetEncoder,
-    Targets,
     refuse_unlabeled,
     refuse_unlabeled_validation,
     warn_of_other_steps,
@@ -37,7 +36,7 @@ from sklearn_fsmd.training import (
     check_callbacks,
     construction,
     level_rows,
-    regression,
+    regression_rows,
     trainer,
     validation_rows,
 )
@@ -125,10 +124,10 @@ class Learning(Statistics, Calibration, Saving, Reading, ClassifierMixin, BaseEs
         more = is_partial or (self._grows and not from_scratch)
         adds_regressions, n_training = False, len(train[0])
         if net is None and not is_partial:
-            adds_regressions = regression.adds_regressions(self, len(X), train[0], steps, n_training, encoder.main)
+            adds_regressions = regression_rows.adds_regressions(self, len(X), train[0], steps, n_training, encoder.main)
         if level is not None and adds_regressions:
-            of_regressions = regression.samples(*train, parents, steps, len(encoder.main.categories))
-            level = level._replace(of_regressions=of_regressions)
+            data = train, held_out, parents, steps, len(encoder.main.categories)
+            level = level._replace(of_regressions=regression_rows.rows_of_fits(self, *data))
         train, valid, level = self._with_statistics(encoder, train, valid, level, random, more=more)
         if net is None:
             resumes = checkpoint is not None and checkpoint.resumes
@@ -147,10 +146,10 @@ class Learning(Statistics, Calibration, Saving, Reading, ClassifierMixin, BaseEs
             checkpoint=checkpoint,
             level=level,
         )
-        if encoder.statistics is not None and valid is not None and held_out is not None:
+        if encoder.statistics is not None and held_out is not None:
             # Validation rows that were set aside from X count too. Rows of `X_val` do not: the user may evaluate on
             # them.
-            encoder.statistics.add(valid[0].codes, held_out.without_young_steps(parents))
+            encoder.statistics.add(held_out[0].codes, held_out[1].without_young_steps(parents))
         return used_generator if from_scratch and user_generator is not None else None
 
     def _net_to_continue(self, *, is_partial: bool) -> Net:
@@ -175,8 +174,8 @@ class Learning(Statistics, Calibration, Saving, Reading, ClassifierMixin, BaseEs
 
     def _split_validation(
         self, data: LabelledRows, random: np.random.RandomState
-    ) -> tuple[LabelledRows, LabelledRows, Targets]:
-        """Training rows, validation rows, and the targets of the latter that the statistics count after training."""
+    ) -> tuple[LabelledRows, LabelledRows, LabelledRows]:
+        """Training rows, validation rows, and the latter with weights in the units of the training rows."""
         seed = self._seed_of_split(random)
         n, packed = getattr(self, "_validating", (0, np.empty(0, np.uint8)))
         was_valid = np.unpackbits(packed, count=n).astype(bool)

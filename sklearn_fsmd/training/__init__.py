@@ -1,6 +1,6 @@
 """The training loop and its parts. No other package imports skorch."""
 
-from sklearn_fsmd.training import construction, level_rows, regression, trainer, validation_rows
+from sklearn_fsmd.training import construction, level_rows, regression_rows, trainer, validation_rows
 from sklearn_fsmd.training.automatic import batch_size_of
 from sklearn_fsmd.training.batches import Batch, Batches, BatchIterator, TensorData
 from sklearn_fsmd.training.checkpoint import Checkpoint
@@ -34,7 +34,7 @@ __all__ = [
     "level_rows",
     "masking_options",
     "pretrain",
-    "regression",
+    "regression_rows",
     "slope_of",
     "steps_of",
     "trainer",

@@ -7,11 +7,12 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from sklearn_fsmd.training import regression
+from sklearn_fsmd.training import regression, regression_mean
 from sklearn_fsmd.training.batches import TensorData
 from sklearn_fsmd.training.level import N_ENSEMBLE_ITERATIONS, LabelledOutputs, set_level, set_level_of_values
 from sklearn_fsmd.training.member_logits import MemberLogits
 from sklearn_fsmd.training.net import Net
+from sklearn_fsmd.training.regression_rows import RegressionRows
 from sklearn_fsmd.training.slope import set_slopes
 
 
@@ -22,7 +23,7 @@ def correct(
     rates: np.ndarray | None,
     with_values: TensorData | None = None,
     negative_sampling_rate: float = 1.0,
-    of_regressions: regression.RegressionRows | None = None,
+    of_regressions: Sequence[RegressionRows] = (),
 ) -> np.ndarray | None:
     """Set the slopes of the predictions by the validation rows, and their level by the observed means.
 
@@ -37,8 +38,9 @@ def correct(
     rates : (K,), how often each step happened in all training rows. None, for a chunk, corrects the values alone.
     with_values : the training rows by which values are corrected; those of `parts` if None.
     negative_sampling_rate : the share of the rows without the first event that are in the log.
-    of_regressions : the rows that the regressions are fitted on, which are averaged with the network before its level
-        is set; None if there are to be none.
+    of_regressions : the training rows that the regressions are fitted on, which are averaged with the network; then,
+        optionally, these with the validation rows, on which they are fitted again once shares and slopes are known.
+        Empty if there are to be none.
 
     Returns
     -------
@@ -51,19 +53,27 @@ def correct(
     if rates is None:
         return None
     shares = None
-    if of_regressions is not None:
-        regressions = regression.fit(network, of_regressions)
-        if net.exchange is not None:
-            (regressions,) = net.exchange.of_first(regressions)
-        shares = regression.average(net, regressions.to(network.slopes.device), members)
+    if of_regressions:
+        regressions = _fitted(net, of_regressions[0])
+        shares = regression_mean.average(net, regressions, members)
     if len(parts) > 1:
         set_slopes(network, _outputs(members), members[1].bias_logits(), rates)
+    if shares is not None and len(of_regressions) > 1:
+        regression_mean.replace(net, regressions, _fitted(net, of_regressions[1]), shares, members)
     with net.average_.moving_both([member.towers.output.bias for member in network.members]):
         for _ in range(N_ENSEMBLE_ITERATIONS if len(network.members) > 1 else 1):
             added = set_level(network, _outputs(members), rates, negative_sampling_rate)
             for part in members:
                 part.shift(added)
     return shares
+
+
+def _fitted(net: Net, rows: RegressionRows) -> regression.Regressions:
+    """Regressions on some rows; those of the first of several processes."""
+    regressions = regression.fit(net.module_, rows)
+    if net.exchange is not None:
+        (regressions,) = net.exchange.of_first(regressions)
+    return regressions.to(net.module_.slopes.device)
 
 
 def _outputs(members: Sequence[MemberLogits]) -> list[LabelledOutputs]:

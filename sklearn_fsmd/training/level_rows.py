@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -13,7 +14,7 @@ from sklearn_fsmd.encoding.targets import Targets
 from sklearn_fsmd.training.batches import TensorData
 from sklearn_fsmd.training.corrections import correct
 from sklearn_fsmd.training.net import Net
-from sklearn_fsmd.training.regression import RegressionRows
+from sklearn_fsmd.training.regression_rows import RegressionRows
 
 LEVEL_ROWS = 20_000
 """The largest number of training rows by which the level is set, and of those with values."""
@@ -31,8 +32,8 @@ class LevelRows(NamedTuple):
     labels raise the rates of their categories, which does not happen to new rows. So they get rates without their own
     labels. `negative_sampling_rate` is the share of the rows without the first event that are in the log.
 
-    `of_regressions` are the rows that the logistic regressions are fitted on, without statistics; None if there are to
-    be none.
+    `of_regressions` are the rows that the logistic regressions are fitted on, without statistics: training rows, and
+    then, if validation rows were set aside, both. They are empty if there are to be no regressions.
     """
 
     rows: Encoded
@@ -40,7 +41,7 @@ class LevelRows(NamedTuple):
     rates: np.ndarray | None
     with_values: tuple[Encoded, Targets] | None
     negative_sampling_rate: float
-    of_regressions: RegressionRows | None = None
+    of_regressions: Sequence[RegressionRows] = ()
 
     def with_statistics(self, statistics: TargetStatistics) -> LevelRows:
         """The rows with statistics of the targets, which have been learned from all rows."""

@@ -57,15 +57,15 @@ def _stratified(targets: Targets, n_valid: int, random: np.random.RandomState) -
     return is_valid
 
 
-def split(rows: Encoded, targets: Targets, is_valid: np.ndarray) -> tuple[LabelledRows, LabelledRows, Targets]:
-    """Training rows, validation rows, and validation labels whose weights are in the units of the training rows.
+def split(rows: Encoded, targets: Targets, is_valid: np.ndarray) -> tuple[LabelledRows, LabelledRows, LabelledRows]:
+    """Training rows, validation rows, and the latter with weights in the units of the training rows.
 
-    With these labels the statistics of both parts can be added up.
+    With the last ones, statistics and regressions count both parts alike.
     """
     train, valid = np.flatnonzero(~is_valid), np.flatnonzero(is_valid)
-    others = targets.part(valid)
-    parts = (rows.select(train), targets.part(train).scaled()), (rows.take(valid), others.scaled())
-    return *parts, _in_units_of(targets, train, others)
+    of_valid, others = rows.take(valid), targets.part(valid)
+    parts = (rows.select(train), targets.part(train).scaled()), (of_valid, others.scaled())
+    return *parts, (of_valid, _in_units_of(targets, train, others))
 
 
 def _in_units_of(targets: Targets, train: np.ndarray, others: Targets) -> Targets:

@@ -18,7 +18,8 @@ from sklearn_fsmd.encoding.sources import sizes
 from sklearn_fsmd.encoding.table import Encoded
 from sklearn_fsmd.encoding.targets import StepSums, Targets
 from sklearn_fsmd.network import Lists, Ragged
-from sklearn_fsmd.training import corrections, regression, regression_columns, ridge
+from sklearn_fsmd.training import corrections, regression, regression_columns, regression_mean, regression_rows, ridge
+from sklearn_fsmd.training.regression_rows import RegressionRows, adds_regressions, samples
 from tests.conftest import SMALL, make_frame, supported
 
 CHAIN = (None, 0)
@@ -38,12 +39,12 @@ def step_logits(model, X):
 def fit_regressions(model, rows, targets, n_steps=2):
     """The regressions of a model on these rows, the same for each step."""
     n_events, n_categories = np.ones(n_steps), len(model._encoder.main.categories)
-    return regression.fit(model.module_, regression.RegressionRows([(rows, targets)] * n_steps, n_events, n_categories))
+    return regression.fit(model.module_, RegressionRows([(rows, targets)] * n_steps, n_events, n_categories))
 
 
 def sampled(model, rows, targets):
     steps = StepSums.from_targets(targets, CHAIN)
-    return regression.samples(rows, targets, CHAIN, steps, len(model._encoder.main.categories))
+    return samples([(rows, targets)], CHAIN, steps, len(model._encoder.main.categories))
 
 
 def with_lists(X):
@@ -217,7 +218,7 @@ def test_the_network_becomes_the_mean_of_both(variant, monkeypatch):
     if "value_targets" in params:
         Y = Y.assign(euros=np.where(Y["click"] == 1, 1.0 + np.arange(900) % 7, np.nan))
     X_val, Y_val = X[600:], Y[600:]
-    before, average = [], regression.average
+    before, average = [], regression_mean.average
 
     def recording(net, regressions, parts):
         network, rows = net.module_, parts[1].inputs
@@ -229,12 +230,12 @@ def test_the_network_becomes_the_mean_of_both(variant, monkeypatch):
         torch.testing.assert_close(parts[1].outputs(shown=False), network(*rows), rtol=1e-4, atol=1e-4)
         return shares
 
-    monkeypatch.setattr(corrections.regression, "average", recording)
+    monkeypatch.setattr(corrections.regression_mean, "average", recording)
     model = MultiTaskClassifier(**SMALL | {"lr": 0.02} | params).fit(X[:600], Y[:600], X_val=X_val, Y_val=Y_val)
     of_network, of_regression, slopes = before
     np.testing.assert_array_equal(slopes, 1)  # they are set once, after the mean
     shares = model.network_shares_
-    assert ((shares >= regression.LEAST) & (shares <= 1)).all()
+    assert ((shares >= regression_mean.LEAST) & (shares <= 1)).all()
     assert (shares < 1).any()
     if "n_members" not in params:
         expected = shares * of_network + (1 - shares) * of_regression
@@ -267,11 +268,11 @@ def test_many_validation_rows_determine_the_share(share):
     random = np.random.RandomState(0)
     z, other, rest = random.normal(size=(3, 100_000))
     y = (random.uniform(size=len(z)) < expit(rest - 2 + share * z + (1 - share) * other)).astype(float)
-    assert regression.share_of(z, other, rest, y, np.ones(len(z)), 0.5) == pytest.approx(share, abs=0.03)
+    assert regression_mean.share_of(z, other, rest, y, np.ones(len(z)), 0.5) == pytest.approx(share, abs=0.03)
 
 
 def test_the_more_events_the_larger_the_share_of_the_network():
-    shares = regression.expected_shares(np.array([0, 1, 750, 3000, 297_000]))
+    shares = regression_mean.expected_shares(np.array([0, 1, 750, 3000, 297_000]))
     np.testing.assert_allclose(shares, [1, 0.1, 0.2, 0.5, 0.99])
 
 
@@ -281,8 +282,8 @@ def test_few_validation_rows_leave_the_share_near_the_expected_one(expected):
     z, other = random.normal(size=(2, 10))
     y = (random.uniform(size=10) < expit(z)).astype(float)
     rest, ones = np.zeros(10), np.ones(10)
-    assert regression.share_of(z, other, rest, y, ones, expected) == pytest.approx(expected, abs=0.2)
-    assert regression.share_of(1e6 * z, other, rest, 1 - (z > 0), ones, expected) == regression.LEAST
+    assert regression_mean.share_of(z, other, rest, y, ones, expected) == pytest.approx(expected, abs=0.2)
+    assert regression_mean.share_of(1e6 * z, other, rest, 1 - (z > 0), ones, expected) == regression_mean.LEAST
 
 
 def steps(n, events):
@@ -296,7 +297,7 @@ def decision(n, events, n_codes=20, n_training=None, n_values=1000, **params):
     rows = Encoded(np.zeros((n, n_codes), np.int32), np.zeros((n, 0), np.float32))
     encoder = SimpleNamespace(lists={}, n_rows=n_values, categories=range(n_codes))
     n_training = n if n_training is None else n_training
-    return regression.adds_regressions(MultiTaskClassifier(**params), n, rows, steps(n, events), n_training, encoder)
+    return adds_regressions(MultiTaskClassifier(**params), n, rows, steps(n, events), n_training, encoder)
 
 
 @pytest.mark.parametrize(
@@ -324,12 +325,12 @@ def test_the_values_of_lists_count(rng):
     offsets = torch.from_numpy(np.append(0, lengths.cumsum()))
     column = Ragged(torch.zeros(int(lengths.sum()), dtype=torch.int64), offsets)
     rows = Encoded(np.zeros((100, 2), np.int32), np.zeros((100, 1), np.float32), lists=Lists((column,)))
-    assert regression.most_rows(rows, 2) == int(regression.MOST_ENTRIES / (3 + lengths.sum() / 100))
+    assert regression_rows.most_rows(rows, 2) == int(regression_rows.MOST_ENTRIES / (3 + lengths.sum() / 100))
 
 
 def test_the_parameter_decides(frame, monkeypatch):
-    monkeypatch.setattr(regression, "FEW_ROWS", 100)
-    monkeypatch.setattr(regression, "FEW_EVENTS", 0)
+    monkeypatch.setattr(regression_rows, "FEW_ROWS", 100)
+    monkeypatch.setattr(regression_rows, "FEW_EVENTS", 0)
     assert FSMDClassifier(**SMALL).fit(*frame).network_shares_ is None
     assert FSMDClassifier(**SMALL, logistic_regression=True).fit(*frame).network_shares_ is not None
     with pytest.raises(ValueError, match="The 'logistic_regression' parameter of FSMDClassifier must be"):
@@ -338,7 +339,7 @@ def test_the_parameter_decides(frame, monkeypatch):
 
 def test_a_sample_has_the_expected_share_of_all_events(funnel, monkeypatch):
     """The network learned from all of them."""
-    monkeypatch.setattr(regression, "MOST_ENTRIES", 5000)
+    monkeypatch.setattr(regression_rows, "MOST_ENTRIES", 5000)
     X, Y = (part[:10_000] for part in funnel[1])
     model = FSMDClassifier(**SMALL, early_stopping=False, logistic_regression=True).fit(X, Y)
     n_clicked, n_converted = Y.sum()
@@ -440,14 +441,14 @@ def test_samples_have_the_events_of_each_step(frame, monkeypatch):
     model = FSMDClassifier(**WITHOUT).fit(X, Y)
     rows, targets = model._encoder.encode(X), model._targets.encode(Y, None, CHAIN)
     n_categories, n_numbers = len(model._encoder.main.categories), rows.numbers.shape[1]
-    width = n_categories + regression.N_COSINES * n_numbers
+    width = n_categories + regression_columns.N_COSINES * n_numbers
     n_clicks, n_conversions = Y.sum()
     everything = sampled(model, rows, targets).of_steps
     assert [len(some) for some, _ in everything] == [300, 300]
     assert everything[0][0] is everything[1][0]  # so they are encoded once
     most = n_clicks + 20
     assert most < 300
-    monkeypatch.setattr(regression, "MOST_ENTRIES", width * most)
+    monkeypatch.setattr(regression_rows, "MOST_ENTRIES", width * most)
     for selected in (rows, rows.select(np.arange(len(X)))):
         (of_click, clicks), (of_conversion, conversions) = sampled(model, selected, targets).of_steps
         assert len(of_click) == most
@@ -471,7 +472,7 @@ def test_a_regression_on_samples_has_the_weights_of_all_rows(monkeypatch):
     Y = pd.DataFrame({"click": click, "conversion": click & (random.uniform(size=len(X)) < p[1])}).astype(int)
     model = FSMDClassifier(**WITHOUT | {"numeric_bins": 0, "max_epochs": 1}).fit(X, Y)
     rows, targets = model._encoder.encode(X), model._targets.encode(Y, None, CHAIN)
-    monkeypatch.setattr(regression, "MOST_ENTRIES", 2 * 8000)
+    monkeypatch.setattr(regression_rows, "MOST_ENTRIES", 2 * 8000)
     found = regression.fit(model.module_, sampled(model, rows, targets))
     np.testing.assert_allclose(found.terms.numbers.T, [[1, 0], [0, 0.5]], atol=0.12)
 
@@ -502,7 +503,7 @@ def test_further_training_starts_from_the_mean(funnel):
 @pytest.mark.parametrize("average_decay", [0.0, 0.9])
 def test_the_weights_of_further_training_are_averaged_too(average_decay, frame, monkeypatch):
     """Their towers are multiplied by the share, and their first-order weights get the regression."""
-    found, fold = [], regression._fold
+    found, fold = [], regression_mean._fold
 
     def recording(network, regressions, of_network, of_regression):
         before = network.towers.output.weight.clone(), network.low_order.linear.numbers.clone()
@@ -512,7 +513,7 @@ def test_the_weights_of_further_training_are_averaged_too(average_decay, frame, 
         expected = before[1] * of_network + regressions.terms.numbers * of_regression
         torch.testing.assert_close(network.low_order.linear.numbers, expected)
 
-    monkeypatch.setattr(regression, "_fold", recording)
+    monkeypatch.setattr(regression_mean, "_fold", recording)
     FSMDClassifier(**SMALL | {"early_stopping": False, "average_decay": average_decay}).fit(*frame)
     assert len(found) == (2 if average_decay else 1)
     assert not average_decay or not torch.equal(found[0][0], found[1][0])
@@ -534,6 +535,100 @@ def test_files_of_former_versions_have_none(cls, frame):
 
 def test_partial_fit_begins_without(frame):
     assert FSMDClassifier(**SMALL).partial_fit(*frame).network_shares_ is None
+
+
+def fits_of(monkeypatch):
+    """A list of the rows of each regression that is fitted from now on, and of what is found."""
+    found, fit = [], regression.fit
+
+    def recording(network, rows):
+        found.append((rows, fit(network, rows)))
+        return found[-1][1]
+
+    monkeypatch.setattr(corrections.regression, "fit", recording)
+    return found
+
+
+SPLIT = {**SMALL, "early_stopping": True, "validation": "last", "validation_fraction": 0.2}
+
+
+@pytest.mark.parametrize("average_decay", [0.0, 0.9])
+@pytest.mark.parametrize("n_members", [1, 2])
+def test_rows_that_were_set_aside_are_learned_at_the_end(n_members, average_decay, funnel, monkeypatch):
+    """The model is that with the regressions of the training rows, apart from the difference of the regressions."""
+    (X, Y), (X_new, _) = funnel
+    found, params = (
+        fits_of(monkeypatch),
+        {**SPLIT, "average_decay": average_decay, "n_members": n_members, "target_statistics": None},
+    )
+    model = FSMDClassifier(**params).fit(X, Y)
+    (train, first), (everything, second) = found
+    assert [len(some) for some, _ in train.of_steps + everything.of_steps] == [800, 800, 1000, 1000]
+    np.testing.assert_array_equal(everything.of_steps[0][1].labels, Y)
+    rows_of_fits = regression_rows.rows_of_fits
+    monkeypatch.setattr(regression_rows, "rows_of_fits", lambda *data: rows_of_fits(*data)[:1])
+    before = FSMDClassifier(**params).fit(X, Y)
+    assert len(found) == 3
+    np.testing.assert_array_equal(model.network_shares_, before.network_shares_)
+    torch.testing.assert_close(model.module_.slopes, before.module_.slopes, atol=0, rtol=0)
+    inputs = model._rows(X_new).tensors()
+    change = (second.logits(model.module_, *inputs) - first.logits(model.module_, *inputs)).numpy()
+    change *= (1 - model.network_shares_) * model.module_.slopes.numpy()
+    assert change.std(axis=0).min() > 0.01
+    difference = step_logits(model, X_new) - step_logits(before, X_new) - change  # that of the levels
+    limit = 1e-4 if n_members == 1 else 0.01  # the mean of probabilities is not that of log-odds
+    np.testing.assert_allclose(difference, np.broadcast_to(difference[0], difference.shape), atol=limit)
+    np.testing.assert_allclose(model.predict_marginals(X[:800]).mean(axis=0), Y[:800].mean(), rtol=0.01)
+
+
+def test_they_are_learned_with_their_bias_features_lists_and_weights(monkeypatch, rng):
+    X, Y = make_frame(400)
+    X = with_lists(X).assign(position=rng.randint(0, 5, 400).astype(str))
+    weights = rng.uniform(1, 10, 400) * np.where(np.arange(400) < 320, 1, 5)
+    found = fits_of(monkeypatch)
+    FSMDClassifier(**SPLIT, bias_features=["position"], list_features=["seen"]).fit(X, Y, sample_weight=weights)
+    rows, targets = found[1][0].of_steps[0]
+    assert rows.bias is not None
+    assert len(rows) == len(rows.bias) == len(rows.lists.columns[0].offsets) - 1 == 400
+    np.testing.assert_allclose(targets.weights[:, 0], weights / weights[:320].mean(), rtol=1e-5)
+
+
+def test_they_are_not_learned_where_they_are_needed_or_not_ours(funnel, monkeypatch):
+    """With `warm_start`, the same rows validate further training; on those of `X_val` the user may evaluate."""
+    (X, Y), (X_new, Y_new) = funnel
+    found = fits_of(monkeypatch)
+    FSMDClassifier(**SPLIT, warm_start=True).fit(X, Y)
+    FSMDClassifier(**SPLIT).fit(X, Y, X_val=X_new[:100], Y_val=Y_new[:100])
+    FSMDClassifier(**SPLIT | {"early_stopping": False}).fit(X, Y)
+    assert [len(rows.of_steps[0][0]) for rows, _ in found] == [800, 1000, 1000]
+
+
+def test_a_sample_of_both_has_their_shares(monkeypatch, funnel):
+    (X, Y), _ = funnel
+    found = fits_of(monkeypatch)
+    monkeypatch.setattr(regression_rows, "most_rows", lambda *_: 100)
+    FSMDClassifier(**SPLIT, logistic_regression=True).fit(X, Y)
+    (rows, _), (everything, _) = found
+    assert [len(some) for some, _ in rows.of_steps] == [len(some) for some, _ in everything.of_steps] == [100, 100]
+    np.testing.assert_array_equal(everything.of_steps[0][1].labels[:80, 0].mean(), 0.5)
+    np.testing.assert_array_equal(everything.of_steps[0][1].labels[80:, 0].mean(), 0.5)
+
+
+def test_fit_dataset_learns_the_rows_that_it_has_set_aside(funnel, tmp_path, monkeypatch):
+    (X, Y), _ = funnel
+    found, weights = fits_of(monkeypatch), 1.0 + np.arange(len(X))
+    X.join(Y).assign(weight=weights).to_parquet(tmp_path / "rows.parquet")
+    FSMDClassifier(**SPLIT).fit(X, Y, sample_weight=weights)
+    FSMDClassifier(**SPLIT).fit_dataset(tmp_path / "rows.parquet", list(Y), sample_weight="weight")
+    for (of_table, _), (of_file, _) in zip(found[:2], found[2:], strict=True):
+        for (rows, targets), (others, other_targets) in zip(of_table.of_steps, of_file.of_steps, strict=True):
+            np.testing.assert_array_equal(others.codes, rows.codes)
+            np.testing.assert_allclose(other_targets.weights, targets.weights, rtol=1e-5)
+            assert others.numbers.shape == rows.numbers.shape  # without statistics of the targets
+    others = {"validation": tmp_path / "others.parquet", "sample_weight": "weight"}
+    X[:50].join(Y).assign(weight=1.0).to_parquet(others["validation"])
+    FSMDClassifier(**SPLIT).fit_dataset(tmp_path / "rows.parquet", list(Y), **others)
+    assert len(found) == 5
 
 
 def test_fit_dataset_adds_them(frame, tmp_path, monkeypatch):

@@ -45,6 +45,17 @@ class Targets:
         weights = None if self.weights is None else self.weights[rows]
         return Targets(self.labels[rows], weights, None if self.values is None else self.values.take(rows))
 
+    @staticmethod
+    def joined(parts: Sequence[Targets]) -> Targets:
+        """Concatenate parts, at least one."""
+        if len(parts) == 1:
+            return parts[0]
+        labels, weights = np.concatenate([part.labels for part in parts]), None
+        if any(part.weights is not None for part in parts):
+            weights = np.concatenate([part.full_weights for part in parts])
+        of_values = [part.values for part in parts if part.values is not None]  # noqa: PD011
+        return Targets(labels, weights, Values.joined(of_values) if of_values else None)
+
     def scaled(self) -> Targets:
         """Scale the weights of each task to mean 1, so that the mean of a weighted loss is Σ w·l / Σ w."""
         values = None if self.values is None else self.values.scaled(self.labels, self.full_weights)

@@ -38,6 +38,12 @@ class Values:
     def take(self, rows: np.ndarray) -> Values:
         return Values(self.values[rows], self.weights[rows], self.parents)
 
+    @staticmethod
+    def joined(parts: Sequence[Values]) -> Values:
+        """Concatenate parts, at least one."""
+        values, weights = (np.concatenate(arrays) for arrays in zip(*(part.arrays for part in parts), strict=True))
+        return Values(values, weights, parts[0].parents)
+
     def happened(self, labels: np.ndarray, weights: np.ndarray) -> np.ndarray:
         """Number of rows in which the parent of each value has happened, ``(V,)``; labels of weight 0 do not count."""
         n, positive = len(labels), labels * (weights > 0)

@@ -12,11 +12,10 @@ import torch
 
 from sklearn_fsmd.encoding.sources import sizes
 from sklearn_fsmd.encoding.table import Encoded
-from sklearn_fsmd.encoding.targets import LabelledRows
+from sklearn_fsmd.encoding.targets import LabelledRows, Targets
 from sklearn_fsmd.training import Batch, Batches, TensorData
 from sklearn_fsmd.training.distributed import Processes
 from sklearn_fsmd.training.streaming.ahead import read_ahead
-from sklearn_fsmd.training.streaming.labels import joined
 from sklearn_fsmd.training.streaming.shards import Shard
 from sklearn_fsmd.training.streaming.shared_statistics import SharedStatistics
 
@@ -145,7 +144,7 @@ def chunks(pools: Iterator[LabelledRows], ends: Sequence[int]) -> Iterator[Label
             if pool is None:
                 raise _changed_rows(ends[-1], n_seen)
             n_seen += len(pool[1].labels)
-            left = pool if left is None else (Encoded.joined([left[0], pool[0]]), joined([left[1], pool[1]]))
+            left = pool if left is None else (Encoded.joined([left[0], pool[0]]), Targets.joined([left[1], pool[1]]))
         n = np.arange(len(left[1].labels))
         yield take(left, n[: end - before])
         left, before = take(left, n[end - before :]), end

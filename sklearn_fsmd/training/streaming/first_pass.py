@@ -16,7 +16,7 @@ from sklearn_fsmd.encoding.targets import LabelledRows, TargetEncoder, Targets
 from sklearn_fsmd.training.streaming.content import Content
 from sklearn_fsmd.training.streaming.counting import Counter, CountsOnDisk
 from sklearn_fsmd.training.streaming.dataset import Dataset, listed
-from sklearn_fsmd.training.streaming.labels import SeenLabels, joined
+from sklearn_fsmd.training.streaming.labels import SeenLabels
 from sklearn_fsmd.training.streaming.numbers import SampledNumbers
 
 
@@ -120,7 +120,7 @@ def encoded(
             encoded_targets, _ = targets.encode_part(Y, weights, parents)
             rows.append(encoder.encode(X))
             labels.append(encoded_targets)
-    return Encoded.joined(rows), joined(labels)
+    return Encoded.joined(rows), Targets.joined(labels)
 
 
 def validation_blocks(estimator: Any, dataset: Dataset) -> list[Block]:

@@ -137,20 +137,4 @@ class LabelSums:
         values = np.tile(np.where(np.isfinite(self.largest), self.largest, 0), (n, 1)).astype(np.float32)
         weights = np.where(np.eye(n, dtype=bool) & (self.value_weights > 0), 1e-12, 0).astype(np.float32)
         extra = Values(values, weights, targets.values.parents)
-        return joined([targets, Targets(np.zeros((n, targets.labels.shape[1]), np.float32), None, extra)])
-
-
-def joined(parts: Sequence[Targets]) -> Targets:
-    """The rows of all parts."""
-    if len(parts) == 1:
-        return parts[0]
-    labels = np.concatenate([part.labels for part in parts])
-    weights, values = None, None
-    if any(part.weights is not None for part in parts):
-        weights = np.concatenate([part.full_weights for part in parts])
-    of_values = [part.values for part in parts if part.values is not None]
-    if of_values:
-        pairs = zip(*(part.arrays for part in of_values), strict=True)
-        all_values, counts = (np.concatenate(arrays) for arrays in pairs)
-        values = Values(all_values, counts, of_values[0].parents)
-    return Targets(labels, weights, values)
+        return Targets.joined([targets, Targets(np.zeros((n, targets.labels.shape[1]), np.float32), None, extra)])
