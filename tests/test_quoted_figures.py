@@ -446,7 +446,9 @@ def test_the_table_of_how_many_rows_are_enough():
     ahead = stored.loc["defaults"] > stored.loc["logistic regression"]
     assert ahead.loc[["census", "kuairand"]].all(axis=None)
     assert ahead.loc["funnel"].loc[3000:].all(axis=None)
-    assert not ahead.loc["funnel"].loc[:1000]["first_auc"].any()
+    assert not ahead.loc[("funnel", 300), "first_auc"]
+    both = [f"{stored.loc[(model, 'funnel', 1000), 'first_auc']:.2f}" for model in ("defaults", "logistic regression")]
+    assert both[0] == both[1]  # "both are alike"
     assert ahead.loc["funnel"]["second_auc"].all()
 
 
@@ -492,7 +494,7 @@ def test_the_table_of_rare_events():
     assert {name: cells for name, (cells, _) in table.items()} == expected
     lead = of_model["defaults"][columns] - of_model["logistic regression"][columns]
     assert (lead > 0).all(axis=None)
-    assert (lead.loc[30_000, "click_true_auc"] < 0.002).all()
+    assert (lead.loc[30_000, "click_true_auc"] < 0.005).all()  # "little ahead"
     gain = of_model["defaults"][columns] - of_model["network alone"][columns]
     assert (gain > 0).all(axis=None)
     assert gain["click_true_auc"].iloc[-2:].max() < 0.001
