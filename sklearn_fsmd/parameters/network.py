@@ -58,17 +58,19 @@ class NetworkParameters(ValueParameters, EmbeddingParameters):
         "shared" adds the same FM logit to all tasks, as in [FSMD]_. With "per_task" each task weights the terms of the
         FM separately, as always with `logistic_regression`.
     logistic_regression : bool or "auto", default="auto"
-        Whether to average the log-odds of each step, at the end of `fit`, with those of a logistic regression on the
-        same columns, which ranks better than a network where data are few. With e events of a step, e / (e + 3000) is
-        the expected share of the network (at least 0.1), and validation rows correct it. Then the regression is fitted
-        again, together with the validation rows that `fit` has set aside; not with `warm_start`, since these rows
-        validate further training. It has a ridge penalty for each column, whose strength its rows determine, a smooth
-        curve over the bins of a number, and no statistics of the targets. It becomes a part of the first-order terms, which each task then has by
-        itself. "auto" adds it with fewer than 100,000 rows, if these have up to 10 million values in all (a number with
-        bins counts as 5), or with fewer than 10,000 events of a step. It adds none to a table with more than 5 million
-        distinct categories, or with `fit_dataset` to more than 200,000 rows. Of rows with more than 10 million values
-        in all, the regression of a step is fitted on a sample that has all events of a rare step. Training that
-        continues has none of its own, and there is none if it starts with `partial_fit`. Cannot be combined with ``list_pooling="max"``.
+        Whether to average the log-odds of each step, at the end of `fit`, with those of a logistic regression
+        on the same columns, which ranks better than a network where data are few. With e events of a step, e /
+        (e + 3000) is the expected share of the network (at least 0.1), and validation rows correct it. Then the
+        regression is fitted again, together with the validation rows that `fit` has set aside; not with
+        `warm_start`, since these rows validate further training. It has a ridge penalty for each column, whose
+        strength its rows determine, a smooth curve over the bins of a number, and no statistics of the targets.
+        It becomes a part of the first-order terms, which each task then has by itself. "auto" adds it with
+        fewer than 100,000 rows, if these have up to 10 million values in all (a number with bins counts as 5),
+        or with fewer than 10,000 events of a step. It adds none to a table with more than 5 million distinct
+        categories, or with `fit_dataset` to more than 200,000 rows. Of rows with more than 10 million values in
+        all, the regression of a step is fitted on a sample that has all events of a rare step. Training that
+        continues has none of its own, and there is none if it starts with `partial_fit`. Cannot be combined
+        with ``list_pooling="max"``.
     fm_scale : float, default=0.1
         Factor of the pairwise terms of the FM. With 1 they are those of Eq. (2).
     embedding_std : float, default=1e-4
