@@ -29,7 +29,8 @@ def average(net: Net, regressions: Regressions, parts: Sequence[MemberLogits]) -
 
     Parameters
     ----------
-    net : its network is changed: both the averaged weights and those with which training goes on.
+    net : its network, whose slopes are still 1, is changed: both the averaged weights and those with which training
+        goes on.
     parts : logits of training rows and, optionally, of validation rows, which are changed alike.
 
     Returns

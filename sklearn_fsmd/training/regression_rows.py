@@ -121,8 +121,7 @@ def samples(
     """
     n, most = sum(len(rows) for rows, _ in parts), most_rows(parts[0][0], n_categories)
     if n <= most:
-        of_steps = [_joined([_taken(part, np.arange(len(part[0]))) for part in parts])] * len(parents)
-        return RegressionRows(of_steps, steps.n_events, n_categories)
+        return RegressionRows([_joined([_taken(part) for part in parts])] * len(parents), steps.n_events, n_categories)
     of_steps = []
     for k, parent in enumerate(parents):
         chosen = (_sample(targets, k, parent, most * len(rows) // n) for rows, targets in parts)
@@ -139,11 +138,12 @@ def _sample(targets: Targets, k: int, parent: int | None, most: int) -> np.ndarr
     return np.sort(np.concatenate([positive, negative]))
 
 
-def _taken(part: LabelledRows, chosen: np.ndarray) -> LabelledRows:
-    """Some of the rows; without values, of which regressions know nothing."""
+def _taken(part: LabelledRows, chosen: np.ndarray | None = None) -> LabelledRows:
+    """Some of the rows, or all of them; without values, of which regressions know nothing."""
     rows, targets = part
-    labels = replace(targets.part(chosen), values=None)
-    return rows.take(chosen if rows.rows is None else rows.rows[chosen]), labels
+    if chosen is None:
+        return (rows if rows.rows is None else rows.take(rows.rows)), replace(targets, values=None)
+    return rows.take(chosen if rows.rows is None else rows.rows[chosen]), replace(targets.part(chosen), values=None)
 
 
 def _joined(parts: Sequence[LabelledRows]) -> LabelledRows:

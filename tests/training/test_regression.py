@@ -557,10 +557,8 @@ SPLIT = {**SMALL, "early_stopping": True, "validation": "last", "validation_frac
 def test_rows_that_were_set_aside_are_learned_at_the_end(n_members, average_decay, funnel, monkeypatch):
     """The model is that with the regressions of the training rows, apart from the difference of the regressions."""
     (X, Y), (X_new, _) = funnel
-    found, params = (
-        fits_of(monkeypatch),
-        {**SPLIT, "average_decay": average_decay, "n_members": n_members, "target_statistics": None},
-    )
+    found = fits_of(monkeypatch)
+    params = {**SPLIT, "average_decay": average_decay, "n_members": n_members, "target_statistics": None}
     model = FSMDClassifier(**params).fit(X, Y)
     (train, first), (everything, second) = found
     assert [len(some) for some, _ in train.of_steps + everything.of_steps] == [800, 800, 1000, 1000]
