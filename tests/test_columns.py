@@ -10,6 +10,7 @@ import pytest
 from sklearn_fsmd import MultiTaskClassifier
 from sklearn_fsmd.encoding.columns import CategoryColumn, NumericColumn
 from sklearn_fsmd.encoding.input_encoder import InputEncoder
+from sklearn_fsmd.encoding.table.single_rows import code_of
 from tests.conftest import make_frame
 
 NAN = float("nan")
@@ -146,8 +147,44 @@ def test_intervals_are_encoded_as_their_text():
     assert codes == column.encode(ages.astype(str)).tolist() == [1, 2, 3]
 
 
+MISSING = {
+    "strings": (["b", "a", None, "a"], [None, NAN, pd.NA], "?"),
+    "ids": ([10**17 + 1, 10**17, None, 10**17], [None, pd.NA, -1, -2], 5),
+    "numbers": ([7.0, 5.0, NAN, 5.0], [None, NAN, -1, -2.0], 6),
+    "fractions": ([2.5, 0.5, NAN, 0.5], [None, NAN, -1.0, -2], 1.5),
+    "codes": ([7, 5, -1, 5], [None, NAN, -1, -2], 6),
+    "mixed values": (["b", 1, None, 1], [None, NAN, -1, -2], "?"),
+}
+
+
+@pytest.mark.parametrize("kind", MISSING)
+def test_missing_values_that_fit_has_seen_have_a_row_of_their_own(kind):
+    values, missing, unknown = MISSING[kind]
+    column, codes = fitted(pd.Series(values, dtype=object), knows_missing=True)
+    assert codes == [3, 2, 1, 2]
+    assert (column.n_rows, len(column.values)) == (4, 2)
+    later = pd.Series([*missing, unknown, values[0]], dtype=object)
+    assert column.encode(later).tolist() == [1] * len(missing) + [0, codes[0]]
+    if kind != "mixed values":  # which are left to the encoding of arrays
+        assert [code_of(column, value) for value in later] == column.encode(later).tolist()
+
+
+def test_missing_values_are_unknown_if_fit_has_seen_none_or_few():
+    column, _ = fitted(pd.Series(["a", "b"]), knows_missing=True)
+    assert column.encode(pd.Series(["b", None])).tolist() == [2, 0]
+    rare = pd.Series(["a", "a", "a", "b", None, None])
+    for least, codes in ((2, [2, 2, 2, 0, 1, 1]), (3, [1, 1, 1, 0, 0, 0])):
+        assert fitted(rare, min_frequency=least, knows_missing=True)[1] == codes
+
+
+def test_new_values_are_appended_after_a_row_of_missing_values():
+    column, _ = fitted(pd.Series(["a", None]), knows_missing=True)
+    column.append(np.array(["z", "c"], dtype=object), "strings")
+    assert column.encode(pd.Series(["a", "c", "z", None, "?"])).tolist() == [2, 3, 4, 1, 0]
+
+
 def test_a_column_of_only_missing_values_has_only_the_unknown_row():
-    column, codes = fitted(np.array([None, NAN], dtype=object))
+    column, codes = fitted(np.array([None, NAN], dtype=object), knows_missing=True)
     assert codes == [0, 0]
     assert column.n_rows == 1
     assert column.encode(np.array(["a"], dtype=object)).tolist() == [0]
@@ -312,7 +349,7 @@ VALUES = {
 @pytest.mark.parametrize("kind", VALUES)
 def test_categories_learned_in_blocks_equal_those_of_the_column(kind, min_frequency):
     values = pd.Series(VALUES[kind], dtype=object)
-    whole, blocks = CategoryColumn("c", min_frequency), CategoryColumn("c", min_frequency)
+    whole, blocks = (CategoryColumn("c", min_frequency, knows_missing=True) for _ in range(2))
     codes = whole.fit_encode(values)
     for start in (0, 2, 4):
         blocks.update(values[start : start + 2].reset_index(drop=True))

@@ -23,14 +23,16 @@ def encode_by_hashing(column, x, monkeypatch):
 @pytest.mark.parametrize(
     "known", [[5, 6, 8], [-7, 0, 7], [2**63 - 1], [2**63 - 3, 2**63 - 1], [-(2**63), -(2**63) + 2]]
 )
-def test_the_table_gives_the_codes_of_hashing(dtype, known, monkeypatch):
-    column = CategoryColumn("id")
-    column.fit_encode(np.array(known))
+@pytest.mark.parametrize("first", [1, 2])
+def test_the_table_gives_the_codes_of_hashing(dtype, known, first, monkeypatch):
+    column = CategoryColumn("id", knows_missing=True)
+    column.fit_encode(pd.Series([*known, *[None] * (first - 1)], dtype=object))
+    assert column.first == first
     limits = np.iinfo(dtype) if np.dtype(dtype).kind in "iu" else None
     fitting = [v for v in EXTREMES if limits.min <= v <= limits.max] if limits else [v for v in EXTREMES if abs(v) < 99]
     x = np.array(fitting + [np.nan, 5.5, -0.0, 6.000001] * (limits is None), dtype=dtype)
     for given in (x, pd.Series(x), x[::-2]):
-        codes = look_up(column.values, given)
+        codes = look_up(column.values, given, first)
         assert codes is not None
         np.testing.assert_array_equal(codes, encode_by_hashing(column, given, monkeypatch))
 
@@ -52,14 +54,14 @@ def test_the_table_gives_the_codes_of_hashing(dtype, known, monkeypatch):
     ids=str,
 )
 def test_cases_that_are_left_to_hashing(x):
-    assert look_up(pd.Index([1, 2]), x) is None
+    assert look_up(pd.Index([1, 2]), x, 1) is None
 
 
 def test_values_far_apart_or_of_other_types_do_not_use_a_table():
-    assert look_up(pd.Index([1, 10**12]), np.arange(10)) is None
-    assert look_up(pd.Index(["a"]), np.arange(10)) is None
-    assert look_up(pd.Index([0.5, 1.5]), np.arange(10)) is None
-    assert look_up(pd.Index([], dtype=np.int64), np.arange(10)) is None
+    assert look_up(pd.Index([1, 10**12]), np.arange(10), 1) is None
+    assert look_up(pd.Index(["a"]), np.arange(10), 1) is None
+    assert look_up(pd.Index([0.5, 1.5]), np.arange(10), 1) is None
+    assert look_up(pd.Index([], dtype=np.int64), np.arange(10), 1) is None
 
 
 def test_encoding_an_array_in_blocks_equals_encoding_it_at_once(rng, monkeypatch):

@@ -34,6 +34,7 @@ from sklearn_fsmd.persistence.codec import Packer, Unpacker
 from sklearn_fsmd.persistence.network_state import flat_history
 from sklearn_fsmd.training.spec import ENCODING
 from tests.conftest import SMALL, make_frame, supported
+from tests.data.make_format_3 import rows
 
 DATA = Path(__file__).parent / "data"
 
@@ -228,10 +229,10 @@ def test_load_moves_a_model_to_the_given_device(fitted, tmp_path):
         FSMDClassifier.load(tmp_path / "m", device="cuda:77")
 
 
-@pytest.mark.parametrize("number", [1, 2])
+@pytest.mark.parametrize("number", [1, 2, 3])
 def test_older_formats_are_loaded(number):
-    """Each file was written by the version that introduced the format; its predictions are stored next to it."""
-    X, _ = make_frame(20)
+    """Each file was written by a version that wrote the format; its predictions are stored next to it."""
+    X, _ = make_frame(20) if number < 3 else rows(20)
     model = FSMDClassifier.load(DATA / f"format-{number}.safetensors")
     expected = np.load(DATA / f"format-{number}.npy")
     np.testing.assert_allclose(model.predict_marginals(X), expected, atol=1e-6)
@@ -296,9 +297,9 @@ def test_files_that_are_not_saved_models_are_refused(fitted, saved, tmp_path):
 def test_a_newer_format_is_refused(saved, tmp_path, monkeypatch):
     content, arrays = storage.read(saved, "model")
     with monkeypatch.context() as patch:
-        patch.setattr(storage, "VERSION", 4)
+        patch.setattr(storage, "VERSION", 5)
         storage.write(tmp_path / "m", "model", content, arrays)
-    with pytest.raises(ValueError, match="in format 4; this version reads formats up to 3. Update sklearn-fsmd"):
+    with pytest.raises(ValueError, match="in format 5; this version reads formats up to 4. Update sklearn-fsmd"):
         FSMDClassifier.load(tmp_path / "m")
 
 

@@ -38,13 +38,14 @@ def attributions(
     conditional: bool = False,
     n_steps: int = 64,
 ) -> Bunch:
-    """Compute how much each column contributes to the prediction of a row, against a row with missing values only.
+    """Compute how much each column contributes to the prediction of a row, against a row of which nothing is known.
 
-    Integrated gradients [IG]_ integrate the gradients along a straight path, from the embeddings of a row with missing
-    values only to the embeddings of the given row. So the attributions of a row add up to the difference of the two
-    predictions. The attribution of a column is the sum over its embedding, its first-order terms, its scaled number or
-    its components, and its statistics of the targets. The statistics of a pair of columns have a column of their own.
-    Attributions explain what the model computes, not what would happen if a column were changed.
+    Integrated gradients [IG]_ integrate the gradients along a straight path, from the embeddings of a row of unknown
+    categories, missing numbers and vectors, and empty lists, to the embeddings of the given row. So the attributions of
+    a row add up to the difference of the two predictions. The attribution of a column is the sum over its embedding,
+    its first-order terms, its scaled number or its components, and its statistics of the targets. The statistics of a
+    pair of columns have a column of their own. Attributions explain what the model computes, not what would happen if a
+    column were changed.
 
     Parameters
     ----------
@@ -70,7 +71,7 @@ def attributions(
     -------
     result : Bunch
         ``frame``, a DataFrame of attributions with a row per row of X and a column per column of the model;
-        ``baseline``, the prediction for the row with missing values only; ``predictions`` (n_samples,);
+        ``baseline``, the prediction for the row of which nothing is known; ``predictions`` (n_samples,);
         ``remainders`` (n_samples,), the difference of the predictions minus the sum of the attributions; ``data``, X as
         the model gets it; ``target``, the name of the target, such as "conversion | click" if it is `conditional`; and
         ``scale``.

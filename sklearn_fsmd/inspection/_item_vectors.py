@@ -10,6 +10,7 @@ import torch
 
 from sklearn_fsmd.compose import fitted_model
 from sklearn_fsmd.encoding import InputEncoder
+from sklearn_fsmd.encoding.columns import CategoryColumn
 from sklearn_fsmd.encoding.table import FeatureEncoder
 from sklearn_fsmd.network import Embedding, Lists, Ragged
 from sklearn_fsmd.parameters.machine import cpu_by_default
@@ -73,16 +74,17 @@ def item_vectors(model: Any, column: str | int) -> pd.DataFrame:
         raise ValueError(f"Column {column!r} holds {kind}: it has no embedding per value. Name a category or a list.")
     values = vocabulary.values.to_numpy()
     name = encoder.display_names[in_x]
-    tables = [_vectors(member.embedding, main, field, len(values)) for member in last.module_.members]
+    tables = [_vectors(member.embedding, main, field, vocabulary) for member in last.module_.members]
     return pd.DataFrame(np.hstack(tables), index=pd.Index(values, name=name), columns=_dimensions(last, len(tables)))
 
 
 @torch.no_grad()
-def _vectors(embedding: Embedding, main: FeatureEncoder, field: int, n: int) -> np.ndarray:
-    """The embedding of each of the `n` known values of a field, ``(n, S · D)``."""
+def _vectors(embedding: Embedding, main: FeatureEncoder, field: int, vocabulary: CategoryColumn) -> np.ndarray:
+    """The embedding of each of the n known values of a field, ``(n, S · D)``."""
     device, n_codes, blocks = embedding.table.weight.device, len(main.cardinalities), []
-    for start in range(0, n, BLOCK):
-        values = 1 + torch.arange(start, min(start + BLOCK, n))  # 0 is the code of unknown values
+    n_rows = vocabulary.n_rows
+    for start in range(vocabulary.first, n_rows, BLOCK):
+        values = torch.arange(start, min(start + BLOCK, n_rows))
         codes = torch.from_numpy(np.asarray(main.offsets[:n_codes], dtype=np.int64)).repeat(len(values), 1)
         lists = None
         if field < n_codes:
@@ -95,7 +97,7 @@ def _vectors(embedding: Embedding, main: FeatureEncoder, field: int, n: int) -> 
         located = embedding.locate(codes.to(device), lists)
         looked_up = embedding.look_up(located, torch.zeros(len(values), len(main.numeric), device=device))
         blocks.append(looked_up[:, field].flatten(1).cpu().numpy())
-    return np.concatenate(blocks) if n else np.empty((0, embedding.table.weight.shape[1]), np.float32)
+    return np.concatenate(blocks) if blocks else np.empty((0, embedding.table.weight.shape[1]), np.float32)
 
 
 def _dimensions(model: Any, n_members: int) -> pd.Index:

@@ -30,7 +30,7 @@ class Path:
 
     Attributes
     ----------
-    start : inputs of the baseline, a row with missing values only.
+    start : inputs of the baseline, a row of which nothing is known.
     """
 
     def __init__(self, model: Any, k: int, target: str, scale: Scale, *, conditional: bool = False) -> None:
@@ -40,7 +40,7 @@ class Path:
         of_values = model._targets.of_values
         self.parents = [] if of_values is None else of_values.parents
         self.linear = [_linear_of(member) for member in self.network.members]
-        self.start = self.inputs(row_of_missing_values(model._encoder))
+        self.start = self.inputs(unknown_row(model._encoder))
 
     @torch.no_grad()
     def inputs(self, rows: Encoded) -> tuple[Tensor, ...]:
@@ -85,10 +85,10 @@ class Path:
         )
 
 
-def row_of_missing_values(encoder: InputEncoder) -> Encoded:
-    """Encode a row with missing values only: unknown categories, missing numbers and vectors, empty lists."""
+def unknown_row(encoder: InputEncoder) -> Encoded:
+    """Encode a row of which nothing is known: unknown categories, missing numbers and vectors, empty lists."""
     main = encoder.main
-    # The code of missing and unknown values. Files of earlier commits have an offset too many if there are no codes.
+    # Of unknown categories and missing numbers. Files of earlier commits have an offset too many if there are no codes.
     codes = np.asarray(main.offsets[: len(main.cardinalities)], dtype=np.int64)[None]
     fillings = [column.filling for column in main.numeric.values()]
     numbers = np.array([[*fillings, *[0.0] * sum(main.vector_widths)]], dtype=np.float32)

@@ -19,7 +19,7 @@ Shares = tuple[float, float, list[Any]]
 def unseen_values(model: Any, X: Any, *, n_examples: int = 3) -> pd.DataFrame:
     """Compute the share of values of each column that `fit` has not seen.
 
-    A prediction treats a new value as a missing one, and clips a number to the range of fit, without a warning. In a
+    A prediction treats new categories as unknown, and clips a number to the range of fit, without a warning. In a
     column of ids, some new values are normal. If nearly all are new, the column has no information in production, so
     leave it out. New values in a column with few values may be typos, or the format of the log may have changed.
 

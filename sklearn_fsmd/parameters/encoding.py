@@ -20,7 +20,8 @@ class EncodingParameters:
         Which columns hold categories. "from_dtype" selects the columns of category, string, object or bool dtype,
         "all" selects all columns, and None selects no column. Or pass a boolean mask, indices, names, or a callable
         that gets X and returns one of these. Integers are always positions, even if the names are integers too. In a
-        category the numbers −1 and −2 count as missing values, since encoders use them to mark unknown values.
+        category the numbers −1 and −2 count as missing values, since encoders use them to mark these. Missing values
+        have an embedding of their own, if fit has seen at least `min_frequency` of them.
     numeric_scaling : {"standard", "quantile"} or None, default="standard"
         How numeric columns are scaled. "standard" scales to mean 0 and variance 1, and "quantile" replaces each value
         by its rank among the values of fit. Values outside the range of fit are clipped to it. With None numbers are

@@ -23,7 +23,7 @@ from safetensors.numpy import save_file
 
 from sklearn_fsmd.persistence.replacing import replacing
 
-VERSION = 3
+VERSION = 4
 """Version of the format.
 
 It is raised when older files can no longer be read without a conversion, and when an older version of the library would

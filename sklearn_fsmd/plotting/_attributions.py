@@ -23,15 +23,15 @@ UNITS = {"log_odds": "log-odds", "probability": "probability", "value": "expecte
 class AttributionsDisplay:
     """Bar plot of the contribution of each column to the prediction for one row, the largest first.
 
-    The bars add up to the difference between the prediction for the row and the prediction for a row in which all
-    values are missing.
+    The bars add up to the difference between the prediction for the row and the prediction for a row of which nothing
+    is known.
 
     Parameters
     ----------
     attributions : Series
         Contribution of each column, by its name.
     baseline : float
-        Prediction for a row in which all values are missing.
+        Prediction for a row of which nothing is known.
     prediction : float
         Prediction for the row.
     target : str
@@ -165,7 +165,7 @@ class AttributionsDisplay:
         self.ax_.set_ylim(len(bars) - 0.4, -0.6)
         self.ax_.margins(x=0.18)  # room for the numbers
         unit = UNITS[self.scale]
-        self.ax_.set_xlabel(f"{unit}: from {self.baseline:.3g}, all values missing,\nto {self.prediction:.3g}")
+        self.ax_.set_xlabel(f"{unit}: from {self.baseline:.3g}, nothing known,\nto {self.prediction:.3g}")
         self.ax_.set_title(label_of(self.target))
         return self
 

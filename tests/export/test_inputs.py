@@ -60,10 +60,13 @@ def test_each_type_of_categories_has_its_input_type(values, kind, missing, tmp_p
     assert file.columns[0] == {"name": "c", "holds": "categories", "type": kind, "missing": missing}
     check_same(model, file, X.assign(c=repeated([float(str(v)) if isinstance(v, np.float32) else v for v in values])))
     p = scores(file, c=_input_of(file, values), price=np.zeros(len(values)))
-    assert len(set(p.round(6))) == len(values)  # each value has its embedding; missing and unknown values share one
+    assert len(set(p.round(6))) == len(values)  # each value has its embedding, and so do missing ones
     unknown = {"string": np.array(["?"], object), "int64": np.array([12345]), "double": np.array([99.5])}[kind]
     absent = {"string": np.array([missing], object), "int64": np.array([-1]), "double": np.array([np.nan])}[kind]
-    np.testing.assert_array_equal(*(scores(file, c=value, price=np.zeros(1)) for value in (unknown, absent)))
+    of_unknown, of_absent = (scores(file, c=value, price=np.zeros(1)) for value in (unknown, absent))
+    assert of_unknown not in p
+    is_known = any(pd.isna(value) for value in values)
+    assert of_absent == (p[[pd.isna(value) for value in values]] if is_known else of_unknown)
 
 
 def _input_of(file, values):
@@ -94,8 +97,9 @@ def test_minus_one_and_minus_two_are_missing(tmp_path):
     X = pd.DataFrame({"c": repeated([5, 6, -2, -1]), "d": repeated([0.5, 1.5, -2.0]), "price": np.arange(N) / N})
     model, file = export(tmp_path, X, categorical_features=["c", "d"])
     check_same(model, file, X)
-    p = scores(file, c=np.array([-1, -2, 99]), d=np.array([-1.0, -2.0, np.nan]), price=np.zeros(3))
-    assert p[0] == p[1] == p[2]
+    check_same(model, file, X.assign(c=99, d=np.nan))
+    p = scores(file, c=np.array([-1, -2, -1, 99]), d=np.array([-1.0, -2.0, np.nan, np.nan]), price=np.zeros(4))
+    assert p[0] == p[1] == p[2] != p[3]
 
 
 def test_accepts_strings_of_every_script_and_length(tmp_path):

@@ -25,7 +25,8 @@ def forms_of(column):
 
 class Category:
     def __init__(self, column, min_frequency):
-        forms = [form for form in forms_of(column) if form is not None]
+        all_forms = forms_of(column)
+        forms = [form for form in all_forms if form is not None]
         kinds = {kind_of(form) for form in forms}
         self.kind = None if not kinds else kinds.pop() if len(kinds) == 1 else "mixed values"
         if min_frequency == "auto":
@@ -35,13 +36,15 @@ class Category:
             known.sort(key=lambda form: (type(form).__name__, str(form)))
         else:
             known.sort()
-        self.codes = {form: i + 1 for i, form in enumerate(known)}
+        n_missing = len(all_forms) - len(forms)
+        missing = [None] if forms and n_missing >= min_frequency else []
+        self.codes = {form: i + 1 for i, form in enumerate(missing + known)}
 
     def encode(self, column):
         forms = forms_of(column)
         if self.kind not in (None, "mixed values") and any(f is not None and kind_of(f) != self.kind for f in forms):
             raise RefusedError("another type than in fit")
-        return np.array([0 if form is None else self.codes.get(form, 0) for form in forms])
+        return np.array([self.codes.get(form, 0) for form in forms])
 
 
 def number(value):

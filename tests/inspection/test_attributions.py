@@ -30,6 +30,12 @@ def logit(p):
     return np.log(p) - np.log1p(-p)
 
 
+def unknown_row(**columns):
+    """A row of :func:`make_frame` of which nothing is known: unseen categories and missing numbers."""
+    row = {"user": 10**12 + 99, "city": "unseen", "member": 7, "price": np.nan, "visits": np.nan}
+    return pd.DataFrame([row | columns])
+
+
 def check_sums(found, predictions, baseline, tolerance=0.011):
     """Attributions add up to the difference of two predictions of the model."""
     sums = found.frame.sum(axis=1).to_numpy()
@@ -45,12 +51,12 @@ def test_attributions_add_up_for_every_estimator(cls):
     X, Y = make_frame(300)
     compression = {"embedding_compression": "quotient_remainder", "max_embedding_rows": 10}
     model = cls(**{**supported(cls, SIZES), "batch_norm": True, **supported(cls, compression)}).fit(X, Y)
-    empty = pd.DataFrame({name: pd.Series([None], dtype=X[name].dtype) for name in X})
-    p, p_empty = model.predict_marginals(X[:3]), model.predict_marginals(empty)[0]
+    unknown = unknown_row()
+    p, p_unknown = model.predict_marginals(X[:3]), model.predict_marginals(unknown)[0]
     found = attributions(model, X[:3], target="click", scale="probability")
     assert list(found.frame.columns)[:5] == list(X.columns)
-    check_sums(found, p[:, 0], p_empty[0])
-    check_sums(attributions(model, X[:3], target=1), logit(p[:, 1]), logit(p_empty[1]))
+    check_sums(found, p[:, 0], p_unknown[0])
+    check_sums(attributions(model, X[:3], target=1), logit(p[:, 1]), logit(p_unknown[1]))
 
 
 @pytest.mark.parametrize("n_members", [1, 2])
@@ -59,13 +65,13 @@ def test_attributions_of_conditional_predictions_add_up(n_members):
     Y["seconds"] = np.where(Y["click"] == 1, 5.0 + X["price"].fillna(0), np.nan)
     values = {"value_targets": ["seconds"], "value_parents": {"seconds": "click"}}
     model = FSMDClassifier(**SIZES, **values, n_members=n_members).fit(X, Y).calibrate(X, Y)
-    empty = pd.DataFrame({name: pd.Series([None], dtype=X[name].dtype) for name in X})
-    p, p_empty = model.predict_conditionals(X[:3])[:, 1], model.predict_conditionals(empty)[0, 1]
+    unknown = unknown_row()
+    p, p_unknown = model.predict_conditionals(X[:3])[:, 1], model.predict_conditionals(unknown)[0, 1]
     found = attributions(model, X[:3], target="conversion", conditional=True)
     assert found.target == "conversion | click"
-    check_sums(found, logit(p), logit(p_empty))
-    check_sums(attributions(model, X[:3], target=1, conditional=True, scale="probability"), p, p_empty)
-    seconds = [model.predict_values(table, conditional=True)[:, 0] for table in (X[:3], empty)]
+    check_sums(found, logit(p), logit(p_unknown))
+    check_sums(attributions(model, X[:3], target=1, conditional=True, scale="probability"), p, p_unknown)
+    seconds = [model.predict_values(table, conditional=True)[:, 0] for table in (X[:3], unknown)]
     found = attributions(model, X[:3], target="seconds", conditional=True)
     assert found.target == "seconds | click"
     check_sums(found, seconds[0], seconds[1][0])
@@ -108,15 +114,16 @@ def test_attributions_add_up_for_every_kind_of_column(options):
         max_epochs=3,
     ).fit(X, Y)
     model.calibration_ = np.array([[1.3, 0.2], [0.8, -0.5]])
-    empty = X[:1].assign(user=None, hour=None, tags=None, picture=None, price=np.nan, last=None)
-    p, p_empty = model.predict_marginals(X[:6]), model.predict_marginals(empty)[0]
+    empty = dict.fromkeys(["tags", "picture", "price", "last"])
+    unknown = X[:1].assign(user="unseen", hour="unseen", **empty).astype({"price": float})
+    p, p_unknown = model.predict_marginals(X[:6]), model.predict_marginals(unknown)[0]
     found = attributions(model, X[:6], target="buy")
     assert list(found.frame.columns) == [*X.columns, "user × hour"]
-    check_sums(found, logit(p[:, 1]), logit(p_empty[1]))
+    check_sums(found, logit(p[:, 1]), logit(p_unknown[1]))
     assert (found.frame["position"] == 0).all()
     assert (found.frame.drop(columns="position").abs().max() > 0).all()
     found = attributions(model, X[:6], target="seconds")
-    check_sums(found, model.predict_values(X[:6])[:, 0], model.predict_values(empty)[0, 0])
+    check_sums(found, model.predict_values(X[:6])[:, 0], model.predict_values(unknown)[0, 0])
     assert found.scale == "value"
     with pytest.raises(ValueError, match="'seconds' holds values and has no 'probability'"):
         attributions(model, X[:1], target="seconds", scale="probability")
@@ -181,14 +188,21 @@ def test_the_model_is_not_changed(known):
     np.testing.assert_array_equal(model.predict_marginals(X), before)
 
 
-def test_the_baseline_equals_the_prediction_for_missing_values():
+def test_the_baseline_equals_the_prediction_for_unknown_values():
     X, Y = make_frame(300)
     model = FSMDClassifier(**SIZES | {"numeric_scaling": None}).fit(X, Y)
-    empty_row = X[:1].assign(**dict.fromkeys(("visits", "price"), np.nan))
-    empty_row = empty_row.assign(**{name: None for name in X.columns if name not in ("visits", "price")})
-    p = model.predict_marginals(empty_row)[0, 0]
+    p = model.predict_marginals(unknown_row())[0, 0]
     found = attributions(model, X[:3], target="click")
     assert found.baseline == pytest.approx(logit(p), rel=1e-4, abs=1e-4)
+
+
+def test_a_missing_category_that_fit_has_seen_has_an_attribution():
+    X, Y = make_frame(300)
+    model = FSMDClassifier(**SIZES).fit(X, Y)
+    missing = unknown_row().assign(city=None)
+    found = attributions(model, missing, target="click").frame.iloc[0]
+    assert found["city"] != 0
+    assert (found.drop("city") == 0).all()
 
 
 def test_uses_the_number_of_threads_of_the_model(model, funnel, monkeypatch):

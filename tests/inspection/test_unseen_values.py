@@ -67,13 +67,23 @@ def test_each_column_is_counted(model, in_pipeline):
     assert unseen_values(model, X, n_examples=1).loc["city", "examples"] == ["Lima"]
 
 
-def test_unseen_values_are_predicted_as_missing_values(model):
+def test_unseen_values_are_predicted_alike_and_not_as_missing_values(model):
     X = unseen_rows()
-    known = X["city"].isin(["Rome", "Oslo", "Bonn"])
-    missing = X.assign(city=X["city"].where(known, None))
-    np.testing.assert_array_equal(model.predict_marginals(X), model.predict_marginals(missing))
+    known = X["city"].isin(["Rome", "Oslo", "Bonn"]) | X["city"].isna()
+    others, missing = (X.assign(city=X["city"].where(known, city)) for city in ("elsewhere", None))
+    p = model.predict_marginals(X)
+    np.testing.assert_array_equal(p, model.predict_marginals(others))
+    differs = (p != model.predict_marginals(missing)).any(axis=1)
+    np.testing.assert_array_equal(differs, ~known)
     found = unseen_values(model, missing).loc["city"]
     assert (found["missing"], found["unseen"]) == (pytest.approx(0.6), 0.0)
+
+
+def test_values_that_are_missing_only_after_fit_are_predicted_as_unseen_ones():
+    X, Y = table()
+    model = fitted(X.assign(city=X["city"].fillna("Bonn")), Y)
+    unseen, missing = (X.assign(city=city) for city in ("elsewhere", None))
+    np.testing.assert_array_equal(model.predict_marginals(unseen), model.predict_marginals(missing))
 
 
 def test_in_training_rows_only_rare_values_are_unseen():

@@ -4,8 +4,9 @@ A column learns from each block of rows by `update`, fixes its vocabulary by `fi
 For a table in memory, `fit_encode` does all three and reads the values once. The counts so far are kept in `seen`, an
 object that can be replaced before the first block.
 
-Categories are mapped *by value* to 1…n. Row 0 is for everything else: missing, unseen and rare values, and the codes −1
-and −2 with which the usual encoders mark such values. Integers stay integers: no id is converted to a float.
+Categories are mapped *by value*. Row 0 is for unseen and rare values. Missing values, and the codes −1 and −2 with
+which the usual encoders mark them, have row 1 if fit has seen some, since that a value is missing tells something: a
+visitor without an id is a guest. Else they are unknown. Integers stay integers: no id is converted to a float.
 """
 
 from __future__ import annotations
@@ -32,25 +33,37 @@ class CategoryColumn:
     name : str, for messages.
     min_frequency : values seen less often in fit than this share the row for unknown values. `finalize` replaces "auto"
         by a number that depends on the values; see :meth:`~sklearn_fsmd.encoding.columns.seen.Counts.least`.
+    knows_missing : whether missing values have a row of their own if fit has seen `min_frequency` of them.
 
     Attributes
     ----------
-    values : pandas.Index of the known values: those of fit, sorted, then later ones. Value `i` has the code ``i + 1``.
+    values : pandas.Index of the known values: those of fit, sorted, then later ones.
+    first : the code of the first known value; value `i` has the code ``first + i``. It is 2 if missing values have a
+        row of their own, else 1.
     kind : the kind of the values in fit; None if all were missing.
     rare : values that were first seen after fit, but not often enough yet, with their counts; None if there are none.
     """
 
     seen: Counts | None = None
     rare: Counted | None = None
+    # Files of earlier versions lack these.
+    knows_missing: bool = False
+    first: int = UNKNOWN + 1
 
-    def __init__(self, name: str, min_frequency: int | Literal["auto"] = 1) -> None:
+    def __init__(self, name: str, min_frequency: int | Literal["auto"] = 1, *, knows_missing: bool = False) -> None:
         self.name = name
         self.min_frequency = min_frequency
+        self.knows_missing = knows_missing
 
     @property
     def n_rows(self) -> int:
-        """Number of rows of the embedding table: one per known value, and one for unknown values."""
-        return len(self.values) + 1
+        """Number of rows of the embedding table: for unknown values, perhaps missing ones, and each known one."""
+        return self.first + len(self.values)
+
+    @property
+    def missing(self) -> int:
+        """The code of missing values: their own, or that of unknown values."""
+        return self.first - 1
 
     @property
     def has_many_values(self) -> bool:
@@ -80,6 +93,8 @@ class CategoryColumn:
         self.kind: Kind | None = seen.kind
         self.min_frequency = least = seen.least(self.min_frequency)
         self.values = _sorted(seen.frequent(least), self.kind)
+        has_row = self.knows_missing and self.kind is not None and seen.n_missing >= least
+        self.first = UNKNOWN + 1 + has_row
 
     def knows(self, values: np.ndarray, kind: Kind | None, name: str | None = None) -> np.ndarray:
         """Whether each of these distinct values has a code, ``(n,)`` bool; `name` as for :meth:`update`.
@@ -122,12 +137,14 @@ class CategoryColumn:
     def _count(self, positions: np.ndarray, values: np.ndarray, kind: Kind | None, name: str) -> None:
         seen = self.seen = self.seen or Counts()
         _refuse_another_kind(seen.kind, values, kind, name, ("in the rows before", "in later ones"))
-        seen.add((values, np.bincount(positions + 1, minlength=len(values) + 1)[1:], kind))
+        n_missing, *_ = counts = np.bincount(positions + 1, minlength=len(values) + 1)
+        seen.add((values, counts[1:], kind))
+        seen.n_missing += int(n_missing)
 
     def encode(self, column: Any, name: str | None = None) -> np.ndarray:
         """Encode the values, ``(n,)`` integers, 0 where they are unknown; `name` as for :meth:`update`."""
         name = name or self.name
-        if self.kind == "numbers" and (codes := look_up(self.values, column)) is not None:
+        if self.kind == "numbers" and (codes := look_up(self.values, column, self.first)) is not None:
             return codes
         positions, values, kind = factorize(column, name)
         return self._codes_of(values, kind, name)[positions]
@@ -144,12 +161,15 @@ class CategoryColumn:
         self.__dict__.update(state, values=_index(values))
 
     def _codes_of(self, values: np.ndarray, kind: Kind | None, name: str) -> np.ndarray:
-        """Codes of distinct `values`, followed by a 0, so that position −1 of a missing value selects it."""
-        codes = np.zeros(len(values) + 1, dtype=np.int64)
+        """Codes of distinct `values`, then that of missing ones, so that position −1 of a missing value selects it."""
+        codes = np.full(len(values) + 1, UNKNOWN, dtype=np.int64)
+        codes[-1] = self.missing
         if kind is None or self.kind is None:
             return codes
         _refuse_another_kind(self.kind, values, kind, name)
-        codes[:-1] = self._find(values) + 1
+        positions = self._find(values)
+        is_known = positions >= 0
+        codes[:-1][is_known] = self.first + positions[is_known]
         return codes
 
     def _find(self, values: np.ndarray) -> np.ndarray:

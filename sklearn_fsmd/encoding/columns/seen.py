@@ -15,7 +15,9 @@ NOTHING: Counted = (np.empty(0, np.int64), np.empty(0, np.int64), None)
 
 
 class Counts:
-    """Counts of the values of a category."""
+    """Counts of the values of a category, and of missing ones."""
+
+    n_missing = 0
 
     def __init__(self) -> None:
         self.seen: Counted | None = None

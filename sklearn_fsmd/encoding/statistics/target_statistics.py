@@ -45,8 +45,8 @@ standard deviation by at most this number."""
 class TargetStatistics(KeyRows):
     """Scaled statistics per key: the log of the count, and the log-odds of the smoothed rate of each event.
 
-    An event is a target, or a step given that its parent has happened. Values that are unknown, missing or rare, and
-    combinations that were not seen in training, have the count 0 and the overall rates.
+    An event is a target, or a step given that its parent has happened. Unknown values, and combinations that were not
+    seen in training, have the count 0 and the overall rates.
 
     Parameters
     ----------

@@ -66,7 +66,7 @@ class FeatureEncoder:
     categories, numeric : the encoded columns, by their positions in the table.
     cardinalities : number of rows of the embedding table for each code column: categories first, then the bins of
         numbers.
-    offsets : the first row of each code column, which stands for unknown and missing values.
+    offsets : the first row of each code column, which stands for unknown categories and missing numbers.
     lists : the columns of lists, by their positions. Their values have the rows after those of the code columns,
         unless they share the rows of a category.
     list_cardinalities, list_offsets : as for code columns; a list with a shared vocabulary has no rows of its own.
@@ -198,7 +198,7 @@ class FeatureEncoder:
         for position in np.flatnonzero(~(is_list | is_vector)).tolist():
             name = names[position]
             if is_category[position]:
-                self.categories[position] = CategoryColumn(name, self.min_frequency)
+                self.categories[position] = CategoryColumn(name, self.min_frequency, knows_missing=True)
             else:
                 self.numeric[position] = NumericColumn(name, self.numeric_scaling, self.numeric_bins)
         if options is not None:

@@ -83,11 +83,11 @@ def code_of(column: CategoryColumn, value: Any) -> int:
     except (TypeError, ValueError):
         raise NeedsArraysError from None
     if form is None:
-        return UNKNOWN
+        return column.missing
     if column.kind != kind_of(form):
         raise NeedsArraysError
     try:
-        return column.values.get_loc(form) + 1  # noqa: PD011 (an attribute of ours)
+        return column.values.get_loc(form) + column.first  # noqa: PD011 (an attribute of ours)
     except KeyError:
         return UNKNOWN
 

@@ -75,11 +75,11 @@ def columns_table(model: Any, classifier: Any, X: Any) -> pd.DataFrame:
     kinds: dict[int, tuple[str, str, str]] = {}
     for position, column in main.categories.items():
         unknown = unseen.loc[names[positions[position]], ["missing", "unseen"]].sum()
-        kinds[position] = ("category", f"{column.n_rows - 1:,} values", f"{unknown:.1%}")
+        kinds[position] = ("category", f"{len(column.values):,} values", f"{unknown:.1%}")
     for position in main.numeric:
         kinds[position] = ("number", "-", "-")
     for position, lists in main.lists.items():
-        size = f"those of {cell(lists.shares)}" if lists.own is None else f"{lists.own.n_rows - 1:,} values"
+        size = f"those of {cell(lists.shares)}" if lists.own is None else f"{len(lists.own.values):,} values"
         kinds[position] = ("list", size, "-")
     for position, vectors in main.vectors.items():
         kinds[position] = ("vector", f"{vectors.width} components", "-")

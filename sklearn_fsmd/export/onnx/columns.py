@@ -57,14 +57,15 @@ class Column:
             width = self.encoder.width
             return {"name": self.name, "holds": "vectors", "type": self.type, "width": width, "missing": MISSING_NUMBER}
         holds = "numbers" if self.vocabulary is None else "categories"
-        return {"name": self.name, "holds": holds, "type": self.type, "missing": self._missing_mark()}
+        return {"name": self.name, "holds": holds, "type": self.type, "missing": self.missing_mark}
 
     def _separator(self) -> str | None:
         """The separator of values in lists that are written as strings; None if the column has no such lists."""
         assert isinstance(self.encoder, ListColumn)
         return self.encoder.separator if self.type == "string" else None
 
-    def _missing_mark(self) -> str | int:
+    @property
+    def missing_mark(self) -> str | int:
         """The input value that stands for a missing one; a string is chosen that is not in the vocabulary."""
         if self.type != "string":
             return MISSING_INTEGER if self.type == "int64" else MISSING_NUMBER

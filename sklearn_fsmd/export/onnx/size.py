@@ -38,7 +38,7 @@ def check_size(encoder: InputEncoder, network: MultiTaskNetwork, columns: Sequen
     hint = ""
     if vocabularies:
         largest = max(vocabularies, key=lambda key: vocabularies[key].n_rows)
-        hint = f" Column {names[largest]!r} alone has {vocabularies[largest].n_rows - 1:,} values."
+        hint = f" Column {names[largest]!r} alone has {len(vocabularies[largest].values):,} values."
     raise ValueError(
         f"The file would have {total / 2**30:.1f} GiB, and ONNX files end at {LIMIT / 2**30:.1f} GiB.{hint} "
         "Fit with a larger `min_frequency` or a smaller `embedding_dim`."

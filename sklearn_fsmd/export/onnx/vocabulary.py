@@ -1,4 +1,4 @@
-"""Categories become codes inside the graph: each known value has a code, and all others share one."""
+"""Categories become codes inside the graph: known values, perhaps also missing ones, and one code for all others."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from sklearn_fsmd.encoding.columns import CategoryColumn
+from sklearn_fsmd.encoding.columns import MISSING_CODES, UNKNOWN, CategoryColumn
 from sklearn_fsmd.export.onnx.columns import Column
 from sklearn_fsmd.export.onnx.names import Value
 from sklearn_fsmd.parameters import warn
@@ -19,9 +19,18 @@ DOMAIN = "ai.onnx.ml"
 
 def codes(g: Graph, column: Column, values: Value, offset: int) -> Value:
     """The codes of `values`, ``(n,)`` int64. They begin at `offset`, which is the code of unknown values."""
-    assert column.vocabulary is not None
-    known, known_codes = _writable(column.vocabulary, column.name)
-    return look_up(g, values, known, offset + known_codes, unknown=offset)
+    vocabulary = column.vocabulary
+    assert vocabulary is not None
+    known, known_codes = _writable(vocabulary, column.name)
+    if column.encoder is not vocabulary or vocabulary.missing == UNKNOWN:  # lists hold no missing values
+        return look_up(g, values, known, offset + known_codes, unknown=offset)
+    marks = np.array([column.missing_mark] if column.type == "string" else MISSING_CODES, dtype=known.dtype)
+    known = np.concatenate((known, marks))
+    known_codes = np.append(known_codes, np.full(len(marks), vocabulary.missing))
+    found = look_up(g, values, known, offset + known_codes, unknown=offset)
+    if column.type != "double":
+        return found
+    return g.op("Where", g.op("IsNaN", values), np.int64(offset + vocabulary.missing), found)
 
 
 def look_up(g: Graph, values: Value, known: np.ndarray, codes: np.ndarray, unknown: int = 0) -> Value:
@@ -41,7 +50,7 @@ def look_up(g: Graph, values: Value, known: np.ndarray, codes: np.ndarray, unkno
 def _writable(vocabulary: CategoryColumn, name: str) -> tuple[np.ndarray, np.ndarray]:
     """The known values and their codes, without strings that are not valid Unicode: no client can send these."""
     known = vocabulary.values.to_numpy()
-    codes = np.arange(1, len(known) + 1)
+    codes = np.arange(vocabulary.first, vocabulary.n_rows)
     if known.dtype != object:
         return known, codes
     valid = np.array([_is_unicode(value) for value in known], dtype=bool)
