@@ -60,7 +60,7 @@ def test_missing_values_keep_their_embedding_when_ids_are_added():
 
 def test_lists_that_share_the_embeddings_of_a_category_skip_its_row_of_missing_values():
     X, Y = visits(600)
-    X["last"] = [[user, None, "new"] if user else [] for user in X["user"]]
+    X["last"] = [[user, None, "new"] if pd.notna(user) else [] for user in X["user"]]
     model = FSMDClassifier(**SMALL, shared_embeddings={"last": "user"}).fit(X, Y)
     rows = model._rows(X)
     is_guest = X["user"].isna().to_numpy()
