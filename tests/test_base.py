@@ -183,13 +183,12 @@ def test_the_prediction_of_a_row_depends_only_on_that_row(fitted):
     np.testing.assert_array_equal(model.predict_marginals(shuffled), p)
 
 
-def test_unseen_and_missing_values_score_as_the_unknown_row(fitted):
+def test_unseen_values_score_as_the_unknown_row_and_missing_ones_as_their_own(fitted):
     model, X, _ = fitted
-    unseen, missing = X.copy(), X.copy()
-    unseen["city"] = "Atlantis"
-    missing["city"] = None
-    np.testing.assert_array_equal(model.predict_marginals(unseen), model.predict_marginals(missing))
-    assert np.isfinite(model.predict_marginals(missing)).all()
+    unseen, new, missing = (model.predict_marginals(X.assign(city=city)) for city in ("Atlantis", "Utopia", None))
+    np.testing.assert_array_equal(unseen, new)
+    assert (unseen != missing).all()
+    assert np.isfinite(missing).all()
 
 
 def test_the_unknown_row_is_trained_even_without_missing_values(frame):

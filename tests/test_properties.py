@@ -174,13 +174,17 @@ def test_the_order_of_category_levels_has_no_effect(X, data):
 
 @FITS
 @given(kind=st.sampled_from(CATEGORIES), data=st.data())
-def test_unseen_values_are_scored_like_missing_values(kind, data):
+def test_unseen_values_are_scored_alike(kind, data):
+    """Missing values are unseen too if there were none in fit."""
     X = data.draw(tables(kinds_with_first(st.just(kind))))
+    name = X.columns[0]
+    has_missing = any(pd.isna(value) or value in MISSING_CODES for value in X[name])
     model = fit(X)
-    new = "not seen" if KINDS[kind][1] is TEXT else 2**61
-    unseen, missing = (X.assign(**{X.columns[0]: column(kind, [value] * len(X))}) for value in (new, None))
+    new, another = ("not seen", "nor this") if KINDS[kind][1] is TEXT else (2**61, 2**61 + 1)
+    values = new, another if has_missing else None
+    one, other = (X.assign(**{name: column(kind, [value] * len(X))}) for value in values)
     for parts in ([0, len(X)], range(len(X) + 1)):
-        p, q = ([model.predict_marginals(part[i:j]) for i, j in pairwise(parts)] for part in (unseen, missing))
+        p, q = ([model.predict_marginals(part[i:j]) for i, j in pairwise(parts)] for part in (one, other))
         np.testing.assert_array_equal(np.concatenate(p), np.concatenate(q))
 
 
@@ -290,11 +294,13 @@ def test_categories_have_equal_codes_if_and_only_if_they_are_equal(X):
     codes = table_encoder.fit_encode(X).codes
     for f, position in enumerate(table_encoder.categories):
         values = X.iloc[:, position].tolist()
-        unknown = np.array([bool(pd.isna(value)) or value in MISSING_CODES for value in values])
-        np.testing.assert_array_equal(codes[:, f] == table_encoder.offsets[f], unknown)
+        missing = np.array([bool(pd.isna(value)) or value in MISSING_CODES for value in values])
+        code_of_missing = table_encoder.offsets[f] + (missing.any() and not missing.all())
+        np.testing.assert_array_equal(codes[missing, f], np.full(missing.sum(), code_of_missing))
         known = [value for value in values if not (pd.isna(value) or value in MISSING_CODES)]
-        pairs = set(zip(known, codes[~unknown, f].tolist(), strict=True))
+        pairs = set(zip(known, codes[~missing, f].tolist(), strict=True))
         assert len(pairs) == len(set(known)) == len({code for _, code in pairs})
+        assert not {code for _, code in pairs} & {table_encoder.offsets[f], code_of_missing}
 
 
 @ENCODINGS

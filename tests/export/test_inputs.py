@@ -39,10 +39,12 @@ def city_and_price(tmp_path_factory):
 
 
 KINDS = {
-    "strings": (["a", "b", None], "string", ""),
+    "strings": (["a", "b", None], "string", "<missing>"),
+    "strings without missing ones": (["a", "b", "c"], "string", ""),
     "empty strings": (["a", "", None], "string", "<missing>"),
     "strings that look like markers": (["", "<missing>", "a"], "string", "<<missing>>"),
-    "times": ([datetime.time(12, 30), datetime.time(8), None], "string", ""),
+    "missing strings and a marker": (["<missing>", "a", None], "string", "<<missing>>"),
+    "times": ([datetime.time(12, 30), datetime.time(8), None], "string", "<missing>"),
     "integers": ([1, 2, 7, None], "int64", -1),
     "largest integers": ([TOP, TOP - 1, TOP - 2], "int64", -1),
     "smallest integers": ([-TOP - 1, -TOP, 3], "int64", -1),

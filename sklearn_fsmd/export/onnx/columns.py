@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 
 from sklearn_fsmd.encoding import InputEncoder
-from sklearn_fsmd.encoding.columns import CategoryColumn, ListColumn, NumericColumn, VectorColumn, shown
+from sklearn_fsmd.encoding.columns import UNKNOWN, CategoryColumn, ListColumn, NumericColumn, VectorColumn, shown
 from sklearn_fsmd.export.onnx.names import OUTPUTS, check_names, offsets_name
 
 Type = Literal["string", "int64", "double", "float"]
@@ -66,12 +66,16 @@ class Column:
 
     @property
     def missing_mark(self) -> str | int:
-        """The input value that stands for a missing one; a string is chosen that is not in the vocabulary."""
+        """The input value that stands for a missing one; a string is chosen that is not in the vocabulary.
+
+        An empty string may be an unknown value, so it is chosen only where missing values are unknown too.
+        """
         if self.type != "string":
             return MISSING_INTEGER if self.type == "int64" else MISSING_NUMBER
         assert self.vocabulary is not None
-        mark, vocabulary = "", set(self.vocabulary.values)
-        while mark in vocabulary:
+        known = set(self.vocabulary.values)
+        mark = "" if self.vocabulary.missing == UNKNOWN else "<missing>"
+        while mark in known:
             mark = f"<{mark or 'missing'}>"
         return mark
 
