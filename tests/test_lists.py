@@ -300,7 +300,12 @@ def test_messages_name_the_list_and_not_the_column_it_shares_with():
             {"shared_embeddings": {"tag": "user"}},
             r"'tag', which is no column of lists\. .* unless `list_features`",
         ),
-        (None, {"shared_embeddings": {"tags": "price"}}, "'shared_embeddings' has 'price' for 'tags', which is no cat"),
+        (
+            None,
+            {"shared_embeddings": {"tags": "price"}},
+            "'shared_embeddings' has 'price' for 'tags', which is no category.*Integers are categories if",
+        ),
+        (None, {"shared_embeddings": {"tags": "tags"}}, "'tags', which is no category.*share the embeddings of other"),
         (
             None,
             {"shared_embeddings": {"tags": "user"}},

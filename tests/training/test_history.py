@@ -277,7 +277,7 @@ def test_tasks_without_shared_weights_each_keep_their_best_weights(cls, metric, 
     """Each task keeps the weights of its best validation check."""
     X, Y, X_val, Y_val = data
     small = supported(cls, SMALL | {"logistic_regression": False})
-    for seed in range(10):
+    for seed in range(30):
         checks = ValidationChecks()
         params = {"max_epochs": 8, "lr": 0.05, "patience": 8, "validation_metric": metric, "random_state": seed}
         model = cls(**small | params | {"callbacks": [checks]}).fit(X, Y, X_val=X_val, Y_val=Y_val)

@@ -79,8 +79,14 @@ class SequenceOptions:
             )
         for name, shares in self.shared.items():
             if shares not in categories:
+                advice = (
+                    "Lists cannot share the embeddings of other lists."
+                    if shares in names.values()
+                    else "Integers are categories if their dtype is category, or if `categorical_features` names them."
+                )
                 raise ValueError(
-                    f"'shared_embeddings' has {shares!r} for {name!r}, which is no category. These are {categories}."
+                    f"'shared_embeddings' has {shares!r} for {name!r}, which is no category. These are {categories}. "
+                    f"{advice}"
                 )
         return {
             position: ListColumn(name, self.shared.get(name), self.min_frequency, self.max_length, self.separator)
