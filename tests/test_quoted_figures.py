@@ -240,10 +240,10 @@ def test_sentences_on_quality_and_history():
         assert f"| {label} | {' | '.join(quoted[name])} |" in text_of("docs/coming_from/lightgbm.md")
     stored = pd.read_csv(ROOT / "benchmarks/quality/results.csv").query(test).set_index("seed")
     one, four = (stored.loc[stored["contender"] == name, AUCS] for name in ("sklearn-fsmd", "sklearn-fsmd, 4 members"))
-    assert ((four - one) > 0).sum().tolist() == [4, 4, 5]
+    assert ((four - one) > 0).sum().tolist() == [4, 3, 5]
     assert len(one) == 5
     guide = text_of("docs/guide/ensembles.md")
-    assert "a higher AUC in four of five seeds for click and for conversion, and in all five for pCVR." in guide
+    assert "a higher AUC in four of five seeds for click, in three for conversion, and in all five for pCVR." in guide
     assert f"a small gain: {(four - one)[AUCS[0]].mean():.4f} in the AUC of click" in guide
     ahead = "{:.4f}, {:.4f} and {:.4f}".format(*(four - one).mean())
     assert f"four members are ahead of one by {ahead} (`make quality`; five seeds" in text_of("docs/design.md")
