@@ -1,10 +1,10 @@
 """A Pipeline with category_encoders
 =================================
 
-The model accepts raw DataFrames. If you already have a pipeline with encoders, the model accepts their output too: it
-treats the codes −1, −2 and NaN of unknown and missing values as "unknown". A Pipeline passes Y to every step, and the
-encoders of category_encoders refuse a Y with two columns. `ForTask` hides Y from them, or passes the one column that a
-target encoder needs.
+The model accepts raw DataFrames. If you already have a pipeline with encoders, the model accepts their output too: in
+categories it treats −1, −2 and NaN as missing. An encoder that also marks new values by them so confuses new with
+missing values; raw columns do not. A Pipeline passes Y to every step, and the encoders of category_encoders refuse a Y
+with two columns. `ForTask` hides Y from them, or passes the one column that a target encoder needs.
 """
 
 import category_encoders

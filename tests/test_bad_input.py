@@ -261,7 +261,7 @@ def test_neighbouring_ids_get_different_predictions(id_model, n):
 
 @pytest.mark.parametrize("n", [1, 50], ids=["one row", "many"])
 @pytest.mark.parametrize("code", [-1, -2, -3, 6, 10**6, 2**24 + 2, 2**53 + 2, 2**62 + 2, 2**63 - 1])
-def test_unseen_ids_are_treated_as_missing(id_model, code, n):
+def test_unseen_ids_are_treated_as_missing_ones_that_fit_has_not_seen(id_model, code, n):
     np.testing.assert_array_equal(predict_ids(id_model, [code], n), predict_ids(id_model, [None], n))
     assert (predict_ids(id_model, [code], n) != predict_ids(id_model, IDS.tolist(), n)).all()
 

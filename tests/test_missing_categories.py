@@ -5,6 +5,7 @@ import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pytest
+import torch
 from sklearn.compose import ColumnTransformer
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OrdinalEncoder
@@ -52,10 +53,14 @@ def test_missing_values_keep_their_embedding_when_ids_are_added():
     model = FSMDClassifier(**SMALL, new_categories="grow").fit(X, Y)
     vocabulary = model._encoder.main.categories[0]
     codes = vocabulary.encode(X["user"])
-    model.partial_fit(X[:500].assign(user=["new", None] * 250), Y[:500])
+    table = model.module_.embedding.table.weight.detach().clone()
+    model.set_params(lr=1e-9, embedding_lr=1e-9).partial_fit(X[:500].assign(user=["new", None] * 250), Y[:500])
     grown = model._encoder.main.categories[0]
     np.testing.assert_array_equal(grown.encode(X["user"]), codes)
     assert grown.encode(ROWS["user"]).tolist() == [1, vocabulary.n_rows, 0]
+    new_table = model.module_.embedding.table.weight.detach().clone()
+    torch.testing.assert_close(new_table[: vocabulary.n_rows], table[: vocabulary.n_rows])
+    torch.testing.assert_close(new_table[vocabulary.n_rows], table[0])
 
 
 def test_lists_that_share_the_embeddings_of_a_category_skip_its_row_of_missing_values():
@@ -68,6 +73,19 @@ def test_lists_that_share_the_embeddings_of_a_category_skip_its_row_of_missing_v
     np.testing.assert_array_equal(lists.flat[0::2], rows.codes[~is_guest, 0])
     assert set(rows.codes[is_guest, 0]) == {1}
     assert not (lists.flat == 1).any()
+
+
+def test_missing_values_are_counted_in_blocks_of_a_data_set(tmp_path):
+    X, Y = visits()
+    frame = X.assign(position=X["user"].str[0], click=Y[:, 0], buy=Y[:, 1])
+    frame.to_parquet(tmp_path / "log.parquet", row_group_size=300)
+    params = {**SMALL, "bias_features": ["position"], "min_frequency": 3, "max_epochs": 1}
+    model = FSMDClassifier(**params).fit_dataset(tmp_path / "log.parquet", ["click", "buy"])
+    whole = FSMDClassifier(**params).fit(frame[["user", "price", "position"]], frame[["click", "buy"]])
+    for part, other in zip(model._encoder.parts, whole._encoder.parts, strict=True):
+        (column,), (expected,) = part.categories.values(), other.categories.values()
+        assert column.first == expected.first == 2
+        pd.testing.assert_index_equal(column.values, expected.values)
 
 
 def test_tables_of_every_library_and_the_codes_of_encoders_mean_the_same():

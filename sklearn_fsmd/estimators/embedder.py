@@ -28,7 +28,8 @@ class DenoisingEmbedder(AtomicEstimator, Saving, TakesTables, TransformerMixin, 
 
     A denoising autoencoder reads rows in which some values were swapped with those of other rows, and is trained to
     predict the original values. Values that occur with the same values of other columns get similar embeddings. A row
-    becomes the concatenation of the embeddings of its values and its scaled numbers.
+    becomes the concatenation of the embeddings of its values and its scaled numbers. That of an unseen value is not
+    trained, and near 0.
 
     Parameters
     ----------

@@ -36,8 +36,9 @@ def item_vectors(model: Any, column: str | int) -> pd.DataFrame:
     Returns
     -------
     vectors : DataFrame of shape (n_values, n_dimensions), float32
-        Indexed by the known values, without the row for unknown ones. Its columns are the dimensions 0, 1, …. If tasks
-        do not share embeddings, or with `n_members`, there are further levels of columns: the target and the member.
+        Indexed by the known values, without those for unknown and missing ones. Its columns are the dimensions 0, 1, ….
+        If tasks do not share embeddings, or with `n_members`, there are further levels of columns: the target and the
+        member.
 
     Raises
     ------

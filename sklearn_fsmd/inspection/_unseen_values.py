@@ -37,7 +37,7 @@ def unseen_values(model: Any, X: Any, *, n_examples: int = 3) -> pd.DataFrame:
     table : DataFrame with a row per column that predictions need, those with the largest share of unseen values first
         ``holds``: "categories", "numbers", "lists" or "vectors".
 
-        ``missing``: the share of rows without a value.
+        ``missing``: the share of rows without a value. In a category this is a value too if fit has seen some.
 
         ``unseen``: for categories, the share of rows whose value fit has not seen, or less than `min_frequency` times;
         for lists, the share of such values among all values in the lists; for numbers, the share of rows in which the

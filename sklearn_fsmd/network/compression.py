@@ -25,7 +25,7 @@ class Range(NamedTuple):
     first_code : the code of unknown values.
     n_codes : number of codes.
     first_row, n_rows : range of rows in the table; the first row is for unknown values only.
-    modulus : the known value `i` = 0, 1, … is in row ``i % modulus`` after the first row.
+    modulus : the code ``first_code + 1 + i`` is in row ``i % modulus`` after the first row.
     first_quotient, n_quotients : range of rows in the table of quotients, for ``i // modulus`` = 1, 2, …
     """
 

@@ -107,7 +107,8 @@ class InputParameters(EncodingParameters):
         `warm_start`. "unknown" treats them as unknown values. With "grow", a value that has occurred `min_frequency`
         times since fit gets a new row in the embedding tables, which starts as a copy of the row of unknown values.
         All other values keep their rows. The rows that you pass later then count as new rows: their target statistics
-        are added to the earlier ones, also with `warm_start`. The columns of `bias_features` do not grow.
+        are added to the earlier ones, also with `warm_start`. The columns of `bias_features` do not grow, and missing
+        values that fit has not seen stay unknown.
     """
 
     interpolate_bins: bool | Literal["auto"] = "auto"

@@ -39,7 +39,7 @@ def warn_of_codes(columns: Sequence[tuple[Any, CategoryColumn, Any]]) -> None:
         # Via Int64: else numbers would get a ".0" as text in a table with missing values, but not in a single row.
         warn(
             f"{columns_of_x(suspects)}: categories that are "
-            "negative numbers. -1 and -2 are treated as missing, as encoders mark unknown values by them. If they are "
+            "negative numbers. -1 and -2 are treated as missing, as encoders mark such values by them. If they are "
             f"values, pass text: X.astype({dict.fromkeys(suspects, 'Int64')})"
             f".astype({dict.fromkeys(suspects, 'string')}), and this warning is gone."
         )

@@ -77,8 +77,8 @@ def limits_of(
             "the positions, which predictions for new rows leave out."
         )
     limits.append(
-        "Missing values, and values that training has not seen, share one embedding per column: predictions for new "
-        "users and items depend on the other columns only."
+        "Values that training has not seen share one embedding per column: predictions for new users and items depend "
+        "on the other columns only."
     )
     limits.append(
         "The results hold for rows like those of the test data. They do not show what would happen if other items were "
