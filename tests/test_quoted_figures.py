@@ -466,12 +466,12 @@ def test_the_gain_of_regressions_on_few_rows():
     gain = (mean.loc["defaults"] - mean.loc["network alone"])[[*pair, "first_log_loss", "second_log_loss"]]
     auc, loss = gain[pair].to_numpy(), gain.drop(columns=pair).to_numpy()
     text = text_of("docs/defaults.md")
-    assert (loss < 0).all()
-    assert f"all {loss.size} means of log loss are better, and {(auc > 0).sum()} of AUC" in text
-    assert list(gain.index[gain["first_auc"] < 0]) == [("census", 30_000)]
-    assert f"income of Census with 30,000 rows loses {-auc.min():.4f}" in text
-    assert (gain["first_auc"].xs(90_000, level="rows") < 0.001).all()
-    assert "at 90,000 rows the AUC of the first target gains less than 0.001 on each" in text
+    assert f"{(loss < 0).sum()} of {loss.size} means of log loss are better, and {(auc > 0).sum()} of AUC" in text
+    is_worse = (auc < 0).any(axis=1) | (loss > 0).any(axis=1)
+    assert set(gain.index[is_worse].get_level_values("rows")) == {90_000}
+    assert f"at 90,000 rows, lose at most {-auc.min():.4f} of AUC and {loss.max():.4f} of log loss" in text
+    assert (gain["first_auc"].xs(90_000, level="rows").round(3) <= 0.001).all()
+    assert "at 90,000 rows the AUC of the first target gains at most 0.001 on each" in text
 
 
 def test_the_table_of_rare_events():
