@@ -73,9 +73,8 @@ class Column:
         if self.type != "string":
             return MISSING_INTEGER if self.type == "int64" else MISSING_NUMBER
         assert self.vocabulary is not None
-        known = set(self.vocabulary.values)
         mark = "" if self.vocabulary.missing == UNKNOWN else "<missing>"
-        while mark in known:
+        while mark in self.vocabulary.values:  # an index with a hash table
             mark = f"<{mark or 'missing'}>"
         return mark
 
