@@ -148,7 +148,7 @@ few-rows: $(VENV)/.installed  ## how long to train without validation rows, five
 enough-rows: $(VENV)/.installed  ## how many rows the defaults need to beat a logistic regression, three seeds (make enough-rows SEEDS=1)
 	$(BIN)/python -m benchmarks.quality.enough_rows $(if $(SEEDS),--seeds $(SEEDS))
 
-rare-events: $(VENV)/.installed  ## how many conversions are enough where events are rare, three seeds (make rare-events SEEDS=1)
+rare-events: $(VENV)/.installed  ## how many conversions are enough where events are rare, ten or three seeds (make rare-events SEEDS=1)
 	$(BIN)/python -m benchmarks.quality.rare_events $(if $(SEEDS),--seeds $(SEEDS))
 
 funnels: $(VENV)/.installed  ## losses of a chain, and debiasing, on simulated funnels whose true probabilities are known (make funnels SEEDS=1)

@@ -376,5 +376,5 @@ def test_the_error_for_a_too_large_table_names_the_list(monkeypatch):
     X, Y = make_lists(100)
     monkeypatch.setattr(large_tables, "memory_of", lambda device: 100)
     for table in (X[["tags"]], X.assign(user="a")):
-        with pytest.raises(ValueError, match="Column 'tags' has 12 values"):
+        with pytest.raises(ValueError, match="Column 'tags' has 13 of the rows"):
             fit(table, Y, numeric_bins=0)

@@ -55,7 +55,7 @@ def layout_of(p: NetworkParameters, encoder: FeatureEncoder) -> Layout | None:
         return None
     return Layout(
         encoder.cardinalities,
-        len(encoder.categories),
+        [column.first for column in encoder.categories.values()],
         encoder.list_cardinalities,
         encoder.list_partners,
         p.max_embedding_rows,

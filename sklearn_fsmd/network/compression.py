@@ -24,8 +24,9 @@ class Range(NamedTuple):
     ----------
     first_code : the code of unknown values.
     n_codes : number of codes.
-    first_row, n_rows : range of rows in the table; the first row is for unknown values only.
-    modulus : the code ``first_code + 1 + i`` is in row ``i % modulus`` after the first row.
+    first_row, n_rows : range of rows in the table.
+    n_own : number of codes with a row that they share with no value: that of unknown values, and that of missing ones.
+    modulus : the code ``first_code + n_own + i`` is in row ``i % modulus`` after these rows.
     first_quotient, n_quotients : range of rows in the table of quotients, for ``i // modulus`` = 1, 2, …
     """
 
@@ -33,6 +34,7 @@ class Range(NamedTuple):
     n_codes: int
     first_row: int
     n_rows: int
+    n_own: int
     modulus: int
     first_quotient: int
     n_quotients: int
@@ -41,17 +43,18 @@ class Range(NamedTuple):
 class Layout(nn.Module):
     """Maps codes to rows of a table in which no column has more than `limit` rows.
 
-    Values whose codes are equal modulo ``limit − 1`` share a row: the hashing trick on codes, which distributes them
-    evenly. Unknown values share their row with no value. With `quotients` the quotient of a value gives a row in a
-    second table, which distinguishes values in the same row of the first table [QR]_. The quotient 0 is row 0 there,
-    whose numbers stay 0.
+    Values whose codes are equal modulo the number of their rows share a row: the hashing trick on codes, which
+    distributes them evenly. Unknown values share their row with no value, and missing values neither, since they can be
+    a large part of the rows. With `quotients` the quotient of a value gives a row in a second table, which
+    distinguishes values in the same row of the first table [QR]_. The quotient 0 is row 0 there, whose numbers stay 0.
 
     If a column grows, its values keep their rows, and the new values share them.
 
     Parameters
     ----------
-    cardinalities : number of codes of each code column, including the code of unknown values.
-    n_categories : number of code columns that are categories; the others are bins, which share no rows.
+    cardinalities : number of codes of each code column, including those of unknown and of missing values.
+    first_values : for each column of categories the code of its first value, after those of unknown and of missing
+        values. The code columns after them are bins, which share no rows.
     list_cardinalities, list_partners : as in :class:`~sklearn_fsmd.network.embedding.Columns`.
     limit : maximum number of rows of a column, at least 2.
     quotients : whether there is a second table.
@@ -61,13 +64,15 @@ class Layout(nn.Module):
 
     first_code: Tensor
     first_row: Tensor
+    n_own: Tensor
     modulus: Tensor
     first_quotient: Tensor
+    fields = "first_code", "first_row", "n_own", "modulus", "first_quotient"
 
     def __init__(
         self,
         cardinalities: Sequence[int],
-        n_categories: int,
+        first_values: Sequence[int],
         list_cardinalities: Sequence[int],
         list_partners: Sequence[int | None],
         limit: int,
@@ -79,18 +84,19 @@ class Layout(nn.Module):
         ranges: list[Range] = []
         code, row, quotient = 0, 0, 1
         for f, n in enumerate([*cardinalities, *list_cardinalities]):
-            is_bin = n_categories <= f < len(cardinalities)
-            modulus = max(n, 1) if is_bin else limit - 1
-            n_rows = min(n, modulus + 1)
-            n_quotients = max(-(-(n - 1) // modulus) - 1, 0) if quotients else 0
-            ranges.append(Range(code, n, row, n_rows, modulus, quotient, n_quotients))
+            is_bin = len(first_values) <= f < len(cardinalities)
+            n_own = min(first_values[f], limit - 1) if f < len(first_values) else 1
+            modulus = max(n, 1) if is_bin else limit - n_own
+            n_rows = min(n, n_own + modulus)
+            n_quotients = max(-(-(n - n_own) // modulus) - 1, 0) if quotients else 0
+            ranges.append(Range(code, n, row, n_rows, n_own, modulus, quotient, n_quotients))
             code, row, quotient = code + n, row + n_rows, quotient + n_quotients
         self.columns, self.own_of_lists = ranges[: len(cardinalities)], ranges[len(cardinalities) :]
         self.of_lists = [
             list_range if partner is None else self.columns[partner]
             for list_range, partner in zip(self.own_of_lists, list_partners, strict=True)
         ]
-        for name in ("first_code", "first_row", "modulus", "first_quotient"):
+        for name in self.fields:
             values = torch.tensor([getattr(column, name) for column in self.columns], dtype=torch.int64)
             self.register_buffer(name, values, persistent=False)
 
@@ -110,23 +116,29 @@ class Layout(nn.Module):
         return tuple(f for f, column in enumerate(self.columns) if not column.n_quotients)
 
     def forward(self, codes: Tensor) -> tuple[Tensor, Tensor | None]:
-        return self._split(codes, self.first_code, self.first_row, self.modulus, self.first_quotient)
+        return self._split(codes, *(getattr(self, name) for name in self.fields))
 
     def split_lists(self, lists: Lists) -> tuple[Lists, list[Tensor | None]]:
         """The rows and quotients of the values of lists."""
         rows, quotients = [], []
         for column, r in zip(lists, self.of_lists, strict=True):
-            flat_rows, flat_quotients = self._split(column.flat, r.first_code, r.first_row, r.modulus, r.first_quotient)
+            flat_rows, flat_quotients = self._split(column.flat, *(getattr(r, name) for name in self.fields))
             rows.append(Ragged(flat_rows, column.offsets))
             quotients.append(flat_quotients)
         return Lists(tuple(rows)), quotients
 
     def _split(
-        self, codes: Tensor, code: Tensor | int, row: Tensor | int, modulus: Tensor | int, quotient: Tensor | int
+        self,
+        codes: Tensor,
+        code: Tensor | int,
+        row: Tensor | int,
+        n_own: Tensor | int,
+        modulus: Tensor | int,
+        quotient: Tensor | int,
     ) -> tuple[Tensor, Tensor | None]:
-        """The rows and quotients of codes; the other arguments are the fields of :class:`Range` of their columns."""
-        i = codes - code - 1  # −1 for unknown values
-        rows = torch.where(i >= 0, i % modulus + 1, 0) + row
+        """The rows and quotients of codes; the other arguments are the `fields` of :class:`Range` of their columns."""
+        i = codes - code - n_own  # negative for unknown and missing values
+        rows = torch.where(i >= 0, i % modulus, i) + n_own + row
         if not self.has_quotients:
             return rows.to(codes.dtype), None
         quotients = torch.div(i, modulus, rounding_mode="floor")

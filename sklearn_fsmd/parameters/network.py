@@ -79,11 +79,11 @@ class NetworkParameters(ValueParameters, EmbeddingParameters):
         How columns with more than `max_embedding_rows` values are stored. With "hash" values share rows of the tables
         evenly; a warning says how many values share a row. With "quotient_remainder" the embedding of a value is the
         product of a shared row and a row of a second, smaller table, and no two values have the same pair of rows;
-        first-order weights are shared as with "hash". Unknown values never share their row; missing ones count as a
-        value. Cannot be combined with `pretrain_epochs`.
+        first-order weights are shared as with "hash". Unknown and missing values never share their rows. Cannot be
+        combined with `pretrain_epochs`.
     max_embedding_rows : int, default=1_000_000
-        Maximum number of table rows of a column with `embedding_compression`, including the row of unknown values. The
-        second table has one row per `max_embedding_rows` values.
+        Maximum number of table rows of a column with `embedding_compression`, including the rows of unknown and
+        missing values. The second table has one row per `max_embedding_rows` values.
     expert_dims : tuple of int, default=(256, 128)
         Widths of the hidden layers of each expert, or of the bottom MLPs.
     n_experts : int, default=8

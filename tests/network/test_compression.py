@@ -18,7 +18,7 @@ KINDS = ["hash", "quotient_remainder"]
 
 def layout(quotients, limit=4):
     """Columns of 9 and 3 categories and 7 bins, a list with 6 values, and a list that shares the first column."""
-    return Layout([9, 3, 7], 2, [6, 0], [None, 0], limit, quotients=quotients)
+    return Layout([9, 3, 7], [1, 1], [6, 0], [None, 0], limit, quotients=quotients)
 
 
 def rows_by_loop(code, first_code, first_row, modulus, first_quotient):
@@ -55,6 +55,16 @@ def test_codes_are_mapped_to_rows_and_quotients(dtype):
     assert torch.equal(plain_rows, rows)
     counts = torch.bincount(rows[1:, 0].long())[1:4]
     assert counts.max() - counts.min() <= 1  # values are spread evenly over the rows
+
+
+@pytest.mark.parametrize("limit", [2, 4])
+def test_missing_values_share_their_row_with_no_value(limit):
+    """Codes 0 and 1 are unknown and missing, 2 to 8 are values. With two rows there is none for missing values."""
+    rows, quotients = Layout([9], [2], [], [], limit, quotients=True)(torch.arange(9)[:, None])
+    pairs = list(zip(rows[:, 0].tolist(), quotients[:, 0].tolist(), strict=True))
+    assert len(set(pairs)) == 9
+    shared = {4: [0, 1, 2, 3, 2, 3, 2, 3, 2], 2: [0, *[1] * 8]}
+    assert rows[:, 0].tolist() == shared[limit]
 
 
 @pytest.mark.parametrize("pooling", ["mean", "sum", "max"])
@@ -125,6 +135,7 @@ def test_can_be_saved_exported_and_extended(kind, options, tmp_path):
     X, Y = make_frame(400)
     X["tags"] = [[f"t{i % 7}", f"t{i % 3}"][: i % 3] for i in range(len(X))]
     X["last"] = [[user] * (i % 3) for i, user in enumerate(X["user"].astype(int))]
+    X["user"] = X["user"].where(np.arange(len(X)) % 9 > 0)
     params = SMALL | {"embedding_compression": kind, "max_embedding_rows": 6, "new_categories": "grow"}
     model = MultiTaskClassifier(**params | OPTIONS[options], shared_embeddings={"last": "user"}, max_list_length=2)
     model.fit(X, Y)
@@ -139,8 +150,8 @@ def test_can_be_saved_exported_and_extended(kind, options, tmp_path):
     n_rows = len(model.module_.embedding.table.weight)
     model.partial_fit(new, Y_new)
     column = next(c for c in model._encoder.main.categories.values() if c.name == "user")
-    assert column.n_rows == 81
-    assert len(model.module_.embedding.table.weight) == n_rows + 1  # one new city; all users share five rows
+    assert column.n_rows == 82
+    assert len(model.module_.embedding.table.weight) == n_rows + 1  # one new city; all users share four rows
     if kind == "quotient_remainder":
         assert len(model.module_.embedding.quotients.weight) == sum(model.module_.embedding.layout.quotients)
     assert np.isfinite(model.predict_marginals(new)).all()

@@ -37,13 +37,12 @@ def _split(g: Graph, layout: Layout, ranges: Sequence[Range], codes: Value) -> t
     ranges : of the columns of `codes` ``(n, F)``, or the range of one column with codes ``(m,)``.
     """
     per_column = {name: np.array([getattr(r, name) for r in ranges], np.int64) for name in Range._fields}
-    zero, one = np.int64(0), np.int64(1)
-    i = g.op("Sub", codes, per_column["first_code"] + 1)
-    is_known = g.op("GreaterOrEqual", i, zero)
-    row = g.op("Where", is_known, g.op("Add", g.op("Mod", i, per_column["modulus"]), one), zero)
-    row = g.op("Add", row, per_column["first_row"])
+    zero = np.int64(0)
+    i = g.op("Sub", codes, per_column["first_code"] + per_column["n_own"])
+    row = g.op("Where", g.op("GreaterOrEqual", i, zero), g.op("Mod", i, per_column["modulus"]), i)
+    row = g.op("Add", row, per_column["first_row"] + per_column["n_own"])
     if not layout.has_quotients:
         return row, None
-    quotient = g.op("Div", i, per_column["modulus"])  # rounded towards 0, which is right for −1 too
+    quotient = g.op("Div", i, per_column["modulus"])  # 0 or less for unknown and missing values, rounded to either side
     is_positive = g.op("Greater", quotient, zero)
     return row, g.op("Where", is_positive, g.op("Add", quotient, per_column["first_quotient"] - 1), zero)

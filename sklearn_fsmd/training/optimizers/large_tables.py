@@ -46,14 +46,14 @@ def check_table_size(p: MultiTaskParameters, encoder: FeatureEncoder, n_learned:
     if needed > available:
         columns = [*encoder.categories.values(), *(encoder.numeric.values() if encoder.numeric_bins else ())]
         names = [column.name for column in (*columns, *encoder.lists.values())]
-        sizes = [*encoder.cardinalities, *encoder.list_cardinalities]
+        sizes = [*encoder.cardinalities, *encoder.list_cardinalities] if layout is None else layout.rows
         largest = int(np.argmax(sizes))
         helps = {"embedding_dim": True, "n_members": p.n_members > 1, "max_embedding_rows": p.embedding_compression}
         lower = [f"`{name}`" for name, applies in helps.items() if applies]
         raise ValueError(
             f"The embedding table of {n_rows:,} rows of {dim} numbers needs {needed / 2**30:.1f} GiB in training, with "
             f"moments of gradients and averages, and {device!r} has {available / 2**30:.1f} GiB. Column "
-            f"{names[largest]!r} has {sizes[largest] - 1:,} values. Raise `min_frequency`, lower {' or '.join(lower)}"
+            f"{names[largest]!r} has {sizes[largest]:,} of the rows. Raise `min_frequency`, lower {' or '.join(lower)}"
             f"{'.' if p.embedding_compression else ', or let values share rows by `embedding_compression`.'}"
         )
 
@@ -68,7 +68,7 @@ def warn_of_shared_rows(p: MultiTaskParameters, encoder: FeatureEncoder) -> None
     shared = []
     for name, r in zip(names, [*layout.columns[: len(encoder.categories)], *layout.own_of_lists], strict=True):
         if r.n_codes > r.n_rows:
-            n, n_rows = r.n_codes - 1, r.n_rows - 1
+            n, n_rows = r.n_codes - r.n_own, r.n_rows - r.n_own
             shared.append(f"{name!r} has {n:,} values in {n_rows:,} rows ({n / n_rows:.1f} share one in the mean)")
     if shared:
         warn(
