@@ -286,6 +286,18 @@ def test_the_validation_split_is_stratified_by_all_targets_jointly():
     np.testing.assert_allclose(counts, [120, 60, 20], atol=1)
 
 
+def test_rows_of_a_selection_are_counted_within_it():
+    from sklearn_fsmd.encoding.table import Encoded
+
+    bias = Encoded(np.arange(10)[:, None] + 100, np.zeros((10, 0), np.float32))
+    rows = Encoded(np.arange(10)[:, None], np.zeros((10, 0), np.float32), bias=bias)
+    odd = rows.select(np.arange(1, 10, 2))
+    assert odd.select(np.array([3, 0])).selected_codes().tolist() == [[7], [1]]
+    copied = odd.take(np.array([3, 0]))
+    assert copied.codes.tolist() == [[7], [1]]
+    assert copied.bias.codes.tolist() == [[107], [101]]
+
+
 def test_few_rows_are_split_only_if_early_stopping_is_set(frame):
     assert "valid_auc" not in small().fit(*frame).history_[0]
     assert "valid_auc" in small(early_stopping=True).fit(*frame).history_[0]

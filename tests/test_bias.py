@@ -102,7 +102,11 @@ def test_the_neutral_level_is_that_of_the_best_positions(fitted):
     X, _, model = fitted
     rows = model._encoder.encode(X)
     levels = model.module_.bias_tower(*rows.tensors()[2:]).detach()
-    assert levels.quantile(0.9) <= model.module_.bias_tower.neutral <= levels.max()
+    tower = model.module_.bias_tower
+    assert levels.quantile(0.9) <= tower.neutral <= levels.max()
+    level = tower.neutral.item()
+    with model.net_.average_.other_set():
+        assert tower.neutral.item() == level
 
 
 @pytest.mark.parametrize("selector", [[2], [False, False, True, False, False, False], lambda X: [2]])

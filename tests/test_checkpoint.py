@@ -298,6 +298,8 @@ def test_resume_refuses_other_parameters_models_data_and_files(data, tmp_path, i
         clone(model).set_params(lr=0.1).fit(*data, resume=True)
     with pytest.raises(ValueError, match="'max_epochs' parameter was 6"):
         clone(model).set_params(max_epochs=3).fit(*data, resume=True)
+    with pytest.raises(ValueError, match="'warm_start' parameter was False"):
+        clone(model).set_params(warm_start=True).fit(*data, resume=True)
     with pytest.raises(ValueError, match="c was written by the fit of FSMDClassifier, and this is FSClassifier"):
         FSClassifier(**PARAMS, checkpoint=path).fit(*data, resume=True)
     with pytest.raises(ValueError, match="The data are not those"):

@@ -18,7 +18,7 @@ from torch import nn
 from sklearn_fsmd import FSMDClassifier, MMoEClassifier, MultiTaskClassifier
 from sklearn_fsmd.datasets import make_funnel
 from sklearn_fsmd.network.values import VALUE_LOSSES
-from sklearn_fsmd.parameters import EXTRACTORS, estimator
+from sklearn_fsmd.parameters import EXTRACTORS, LOW_ORDER, estimator
 from tests.conftest import SMALL
 
 
@@ -59,6 +59,35 @@ def test_a_registered_extractor_works_like_a_built_in_one(frame, tmp_path):
     assert np.isfinite(search.cv_results_["mean_test_score"]).all()
     with pytest.raises(ValueError, match="there is already a part named 'rotations'"):
         EXTRACTORS.register("rotations")(lambda *sizes: None)
+
+
+class NamedLikeABias(nn.Module):
+    """A low-order part whose tensors have no rows or columns per task."""
+
+    def __init__(self, n_numbers):
+        super().__init__()
+        self.layer = nn.Linear(n_numbers, 1)
+
+    def forward(self, x):
+        return self.layer(x.numbers)
+
+
+@pytest.fixture
+def low_order_of_numbers():
+    LOW_ORDER.register("numbers")(lambda p, columns, n_tasks, n_sets: NamedLikeABias(columns.n_numbers))
+    yield
+    del LOW_ORDER.parts["numbers"]
+    LOW_ORDER.names.remove("numbers")
+
+
+@pytest.mark.usefixtures("low_order_of_numbers")
+def test_a_registered_low_order_part_beside_networks_of_their_own(frame):
+    """The tensors of such a part cannot be told apart by task, so the tasks share their best check."""
+    X, Y = frame
+    params = SMALL | {"extractor": "separate", "low_order": "numbers", "link": "independent"}
+    model = MultiTaskClassifier(**params).fit(X, Y, X_val=X[:100], Y_val=Y[:100])
+    assert not model.module_.shares_nothing
+    assert MultiTaskClassifier(**params | {"low_order": None}).fit(X, Y).module_.shares_nothing
 
 
 def test_the_distribution_of_the_page_on_losses_can_be_trained(monkeypatch):

@@ -189,6 +189,39 @@ def test_surrounding_autocast_or_inference_mode_has_no_effect():
         np.testing.assert_array_equal(FSMDClassifier(**FAST).fit(X, Y).predict_marginals(X), expected)
 
 
+@pytest.mark.parametrize("embedding_optimizer", ["dense", "sparse"])
+def test_training_goes_on_from_the_trained_weights_whatever_has_changed(embedding_optimizer, monkeypatch):
+    """Not from their average, of which predictions are made: a tiny change of a parameter has a tiny effect."""
+    monkeypatch.setattr("sklearn_fsmd.training.optimizers.weight_average.SMALL_TABLE", 0)
+    found = []
+    for change in ({}, {"lr": 0.01 * (1 + 1e-9)}, {"average_decay": 0.995 * (1 - 1e-9)}):
+        params = FAST | {"lr": 0.01, "early_stopping": False, "embedding_optimizer": embedding_optimizer}
+        model = FSMDClassifier(**params).fit(X[:2000], Y[:2000])
+        found.append(model.set_params(**change).partial_fit(X[2000:], Y[2000:]).predict_marginals(X))
+    np.testing.assert_allclose(found[1], found[0], atol=1e-4)
+    np.testing.assert_allclose(found[2], found[0], atol=1e-4)
+
+
+@pytest.mark.parametrize(("then", "decay"), [({"embedding_optimizer": "dense"}, 0.995), ({"average_decay": 0.9}, 0.9)])
+def test_the_average_of_a_table_goes_on_whatever_has_changed(then, decay, monkeypatch):
+    """Weights that hardly move any more are neared at the rate of the average."""
+    monkeypatch.setattr("sklearn_fsmd.training.optimizers.weight_average.SMALL_TABLE", 0)
+    params = FAST | {"early_stopping": False, "embedding_optimizer": "sparse"}
+    model = FSMDClassifier(**params).fit(X, Y).set_params(**then, lr=1e-30)
+
+    def distance():
+        average, table = model.net_.average_, model.module_.embedding.table.weight
+        (place,) = (i for i, tensor in enumerate(average.tensors) if tensor is table)
+        return average.step, (average.others[place] - table).norm().item()
+
+    before, far = distance()
+    for _ in range(10):
+        model.partial_fit(X[:256], Y[:256])
+    now, near = distance()
+    assert now == before + 10
+    assert near == pytest.approx(far * decay**10 * (1 - decay**before) / (1 - decay**now), rel=0.01)
+
+
 @pytest.mark.parametrize(
     ("first", "then"),
     [

@@ -41,7 +41,7 @@ from sklearn_fsmd.training import (
     validation_rows,
 )
 
-WITHOUT_EFFECT = {"checkpoint", "checkpoint_rows", "verbose", "warm_start"}
+WITHOUT_EFFECT = {"checkpoint", "checkpoint_rows", "verbose"}
 """Parameters that may change when a fit is resumed."""
 
 

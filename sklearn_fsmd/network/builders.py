@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from sklearn_fsmd.network import extractors
 from sklearn_fsmd.network.bias_tower import BiasTower
 from sklearn_fsmd.network.embedding import Columns, Embedding
+from sklearn_fsmd.network.factorization_machine import FM, FieldWeightedFM, Linear
 from sklearn_fsmd.network.links import TreeLink, parents_of
 from sklearn_fsmd.network.member import Member, Towers
 from sklearn_fsmd.network.multitask_network import MultiTaskNetwork
@@ -39,8 +40,14 @@ def build_network(
         values=values,
         bias_tower=None if bias is None else BiasTower(bias, p.embedding_dim, p.bias_tower_dims),
         more_members=[Member(**parts()) for _ in range(p.n_members - 1)],
-        shares_nothing=isinstance(first_parts["extractor"], extractors.Separate) and n_sets > 1 and link.stands_alone,
+        shares_nothing=_is_separate(first_parts) and n_sets > 1 and link.stands_alone,
     )
+
+
+def _is_separate(parts: dict[str, Any]) -> bool:
+    """Whether the weights of each task are known; not those of parts that a user has registered."""
+    low_order_here = (type(None), Linear, FM, FieldWeightedFM)
+    return type(parts["extractor"]) is extractors.Separate and type(parts["low_order"]) in low_order_here
 
 
 def parts_of_member(p: NetworkParameters, columns: Columns, n_tasks: int, n_sets: int) -> dict[str, Any]:

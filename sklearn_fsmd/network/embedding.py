@@ -120,10 +120,10 @@ class Table(nn.Embedding):
 
     def pooled(self, column: Ragged, pooling: str) -> Tensor:
         """The pooled vectors of a column of lists, ``(B, D)``; zeros for an empty list."""
+        if self.sparse and pooling == "max":  # which torch computes with dense gradients only
+            return pool(self.vectors(column.flat), column, pooling)
         offsets = column.offsets[:-1].to(column.flat.dtype)
-        return functional.embedding_bag(
-            column.flat, self.weight, offsets, mode=pooling, sparse=self.sparse and pooling != "max"
-        )
+        return functional.embedding_bag(column.flat, self.weight, offsets, mode=pooling, sparse=self.sparse)
 
     def forward(self, codes: Tensor) -> Tensor:
         computed = self.execution.lookup(self.weight, codes) if self.training and not self.sparse else None

@@ -162,7 +162,7 @@ class Checkpoint(Callback):
             )
         with self._refuse_invalid_content():
             n_averaged = len(loaded["state"]["average"]["others"])
-        if net.module_.values is not None and n_averaged > len(net.average_.others):
+        if n_averaged > len(net.average_.others):
             raise ValueError(
                 f"{self.path} was written by an older version of the library. Fit from scratch with resume=False."
             )

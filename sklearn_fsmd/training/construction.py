@@ -171,7 +171,10 @@ def resume_training(p: MultiTaskParameters, net: Net) -> Net:
         copied.optimizer_.catch_up()
     rewrapped = wrap(p, copied.module_, str(net.device), net.spec_ | new)
     rewrapped.history = copied.history
-    rewrapped.average_.resume_from(copied.average_.step)
+    if copied.average_.decay and p.average_decay:
+        rewrapped.average_ = copied.average_.continued(p.average_decay)
+    else:  # the training goes on from the average
+        rewrapped.average_.resume_from(copied.average_.step)
     if not any(differs(old[name], new[name]) for name in ("optimizer", "embedding_optimizer", "net_params")):
         # Not by load_state_dict, which turns the integers of a state into floats.
         shared = [(parameter, parameter) for parameter in rewrapped.module_.parameters()]

@@ -73,7 +73,7 @@ def sample(rows: Encoded, targets: Targets, rates: np.ndarray | None, negative_s
 
     def spaced(indices: np.ndarray) -> tuple[Encoded, Targets]:
         chosen = indices[evenly_spaced(len(indices), LEVEL_ROWS)]
-        return rows.take(chosen if rows.rows is None else rows.rows[chosen]), targets.part(chosen)
+        return rows.take(chosen), targets.part(chosen)
 
     with_values = np.flatnonzero([] if targets.values is None else targets.values.weights.any(axis=1))
     return LevelRows(

@@ -70,8 +70,9 @@ class Net(ClassifierMixin, NeuralNet):
         if balance_parameters := self.balance.to(self.device).parameters():
             groups.append({"params": balance_parameters, "weight_decay": 0.0})
         self.optimizer_ = self.optimizer(groups, lr=self.lr, **kwargs)
-        values = self.module_.values
-        fixed = (self.module_.slopes, *(() if values is None else values.buffers()))
+        values, tower = self.module_.values, self.module_.bias_tower
+        of_values = () if values is None else values.buffers()
+        fixed = (self.module_.slopes, *of_values, *(() if tower is None else [tower.neutral]))
         self.average_ = WeightAverage(self.module_, self.average_decay, fixed)
         return self
 

@@ -142,8 +142,8 @@ def _taken(part: LabelledRows, chosen: np.ndarray | None = None) -> LabelledRows
     """Some of the rows, or all of them; without values, of which regressions know nothing."""
     rows, targets = part
     if chosen is None:
-        return (rows if rows.rows is None else rows.take(rows.rows)), replace(targets, values=None)
-    return rows.take(chosen if rows.rows is None else rows.rows[chosen]), replace(targets.part(chosen), values=None)
+        return (rows if rows.rows is None else rows.take(np.arange(len(rows)))), replace(targets, values=None)
+    return rows.take(chosen), replace(targets.part(chosen), values=None)
 
 
 def _joined(parts: Sequence[LabelledRows]) -> LabelledRows:

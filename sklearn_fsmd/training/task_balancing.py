@@ -30,6 +30,9 @@ class Fixed:
         self.task_weights = self.task_weights.to(device)
         return self
 
+    def seed(self, seed: int) -> None:
+        """Set the seed of a rule that draws random numbers."""
+
     def state_dict(self) -> dict[str, Any]:
         """The state of the rule."""
         return {}
@@ -125,8 +128,11 @@ class PCGrad(Fixed):
 
     def __init__(self, task_weights: Tensor) -> None:
         super().__init__(task_weights)
-        self.random = np.random.RandomState(0)  # draws the order of projections
+        self.seed(0)
         self.n_steps = self.n_conflicts = 0
+
+    def seed(self, seed: int) -> None:
+        self.random = np.random.RandomState(seed)  # draws the order of projections
 
     def state_dict(self) -> dict[str, Any]:
         return {"random": self.random, "n_steps": self.n_steps, "n_conflicts": self.n_conflicts}

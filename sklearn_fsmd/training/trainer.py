@@ -45,7 +45,9 @@ def train(
     chunk is not representative of the data. Each of several `processes` calls this with a feed of its own rows; all
     other arguments are the same.
     """
-    seed_dropout(net.module_, draw_seed(random), net.device)
+    seed = draw_seed(random)
+    seed_dropout(net.module_, seed, net.device)
+    net.balance.seed(seed)
     order = torch.Generator().manual_seed(draw_seed(random))
     batches = feed.batches(p, encoder, net.device, order, net.spec_.get(BATCH_ROWS, 0))
     epochs = epochs_of(epochs, len(batches), is_watched=valid is not None)

@@ -100,7 +100,7 @@ def test_cuda_resolves_to_the_number_of_the_current_gpu(monkeypatch):
     monkeypatch.setattr(torch.cuda, "current_device", lambda: 1)
     assert resolve_device("cuda") == "cuda:1"
     assert resolve_device("cuda:0") == "cuda:0"
-    assert resolve_device("cpu") == "cpu"
+    assert resolve_device("cpu") == resolve_device("cpu:0") == "cpu"
 
 
 def test_the_memory_of_a_gpu_counts_unused_reserved_memory_as_free(monkeypatch):

@@ -254,6 +254,14 @@ def test_rules_in_an_estimator(name, key):
     np.testing.assert_array_equal(again.predict_marginals(X), model.predict_marginals(X))
 
 
+def test_the_order_of_projections_depends_on_the_seed():
+    X, Y = make_frame(200)
+    params = SMALL | {"task_weighting": "pcgrad", "max_epochs": 1}
+    models = [FSClassifier(**params | {"random_state": seed}).fit(X, Y) for seed in (0, 1)]
+    orders = [model.net_.balance.random.permutation(20).tolist() for model in models]
+    assert orders[0] != orders[1]
+
+
 def test_uncertainty_gives_more_weight_to_the_task_with_less_noise():
     """At the optimum the weight of a task is 1 / (2 L_k)."""
     random = np.random.RandomState(0)

@@ -46,7 +46,8 @@ class Encoded:
         return tensors if self.bias is None else (*tensors, *self.bias.tensors(device))
 
     def take(self, rows: np.ndarray) -> Encoded:
-        """Copy some rows."""
+        """Copy some of the selected rows."""
+        rows = rows if self.rows is None else self.rows[rows]
         lists = None if self.lists is None else self.lists[torch.from_numpy(np.arange(len(self.codes))[rows])]
         return Encoded(self.codes[rows], self.numbers[rows], bias=self.bias and self.bias.take(rows), lists=lists)
 
@@ -69,8 +70,8 @@ class Encoded:
         return self.codes if self.rows is None else self.codes[self.rows]
 
     def select(self, rows: np.ndarray) -> Encoded:
-        """Select some rows, without a copy."""
-        return replace(self, rows=rows)
+        """Select some of the selected rows, without a copy."""
+        return replace(self, rows=rows if self.rows is None else self.rows[rows])
 
     def with_numbers(self, columns: np.ndarray) -> Encoded:
         """Append columns of numbers for the selected rows; other rows get zeros, which are never read."""

@@ -14,9 +14,9 @@ from sklearn_fsmd.parameters import warn
 
 
 def resolve_device(device: str) -> str:
-    """Check that `device` can be used, and resolve "auto" to a device and "cuda" to a GPU with its index.
+    """Check that `device` can be used, and resolve "auto" to a device, "cuda" to a GPU with its index.
 
-    "cuda" alone is the current GPU of the calling thread, which may be another one in another thread.
+    "cpu:0" is "cpu". "cuda" alone is the current GPU of the calling thread, which may be another one in another thread.
     """
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
@@ -24,6 +24,8 @@ def resolve_device(device: str) -> str:
         torch.zeros(1, device=device).item()  # "meta" can create a tensor, but not return its content
     except (RuntimeError, AssertionError) as error:
         raise ValueError(f"The 'device' parameter {device!r} cannot be used here: {error}") from error
+    if torch.device(device).type == "cpu":
+        return "cpu"
     return f"cuda:{torch.cuda.current_device()}" if device == "cuda" else device
 
 

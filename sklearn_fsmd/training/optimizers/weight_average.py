@@ -76,6 +76,11 @@ class WeightAverage:
             step = math.ceil(math.log(NEGLIGIBLE) / math.log(self.decay)) if self.decay else 0
         self.step = step
 
+    def continued(self, decay: float) -> WeightAverage:
+        """The same average, which the module must hold, to go on with another decay or with other optimizers."""
+        self.decay, self.last = decay, {}  # all rows are up to date
+        return self
+
     def next_weight(self) -> float:
         """The weight 1 − d of the next step."""
         return (1 - self.decay) / (1 - self.decay ** (self.step + 1))
