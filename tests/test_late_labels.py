@@ -9,7 +9,7 @@ import pytest
 
 from sklearn_fsmd import FSClassifier, FSMDClassifier
 from sklearn_fsmd.encoding.statistics.rates import split_sums
-from sklearn_fsmd.encoding.targets.funnel import young_steps
+from sklearn_fsmd.encoding.targets import StepSums, Targets
 from tests.conftest import SMALL
 from tests.test_target_statistics import statistics_of
 
@@ -131,9 +131,9 @@ def test_no_warning_if_labels_were_unknown_in_fit_too():
     ],
 )
 def test_young_steps(rows, parents, young):
-    known = np.array([[label is not None for label in row] for row in rows])
-    labels = np.array([[label or 0 for label in row] for row in rows])
-    assert young_steps(labels, known, parents) == young
+    known = np.array([[label is not None for label in row] for row in rows], np.float32)
+    targets = Targets(np.array([[label or 0 for label in row] for row in rows], np.float32), known)
+    assert StepSums.from_targets(targets, parents).young(targets.totals()[1], parents) == young
 
 
 def test_all_known_labels_of_independent_targets_are_counted():

@@ -7,7 +7,7 @@ from typing import Any, Self
 import numpy as np
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
-from sklearn_fsmd.encoding.table import Encoded, as_pandas, read_table
+from sklearn_fsmd.encoding.table import Encoded, as_pandas
 from sklearn_fsmd.encoding.targets import StepSums, one_of
 from sklearn_fsmd.encoding.warnings import warn_of_orders
 from sklearn_fsmd.estimators.predictions import Predictions
@@ -76,7 +76,7 @@ class Calibration(Predictions):
 
     def _slopes_and_intercepts(self, X: Any, Y: Any, sample_weight: Any) -> np.ndarray:
         warn_of_orders(X=X, Y=Y, sample_weight=sample_weight)
-        rows, Y = self._encoder.encode_shown(read_table(self, as_pandas(X), reset=False)), as_pandas(Y)
+        rows, Y = self._rows(X, as_shown=True), as_pandas(Y)
         check_consistent_length(rows.codes, Y)
         _warn_of_constant_bias_features(rows)
         parents = self.module_.link.parents

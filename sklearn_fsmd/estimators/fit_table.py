@@ -17,6 +17,7 @@ from sklearn_fsmd.encoding.targets import (
     refuse_unlabeled,
     refuse_unlabeled_validation,
     warn_of_other_steps,
+    without_young_steps,
 )
 from sklearn_fsmd.encoding.warnings import warn_of_target_columns
 from sklearn_fsmd.estimators.atomic import copy_generator, generator_of
@@ -92,7 +93,7 @@ class Learning(Statistics, Calibration, Saving, Reading, ClassifierMixin, BaseEs
         net = None if from_scratch else self._net_to_continue(is_partial=is_partial)
         labels = targets.encode(Y, sample_weight, parents, scale=not is_partial)
         if is_partial:  # labels may not be final yet
-            labels = labels.without_young_steps(parents)
+            labels = without_young_steps(labels, parents)
         if net is None:
             encoder = InputEncoder(self)
             rows = encoder.fit_encode(X, self._check_unlabeled(X, X_unlabeled))
@@ -149,7 +150,7 @@ class Learning(Statistics, Calibration, Saving, Reading, ClassifierMixin, BaseEs
         if encoder.statistics is not None and held_out is not None:
             # Validation rows that were set aside from X count too. Rows of `X_val` do not: the user may evaluate on
             # them.
-            encoder.statistics.add(held_out[0].codes, held_out[1].without_young_steps(parents))
+            encoder.statistics.add(held_out[0].codes, without_young_steps(held_out[1], parents))
         return used_generator if from_scratch and user_generator is not None else None
 
     def _net_to_continue(self, *, is_partial: bool) -> Net:

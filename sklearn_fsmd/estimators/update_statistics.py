@@ -8,7 +8,7 @@ from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from sklearn_fsmd.encoding import Growth
 from sklearn_fsmd.encoding.table import as_pandas
-from sklearn_fsmd.encoding.targets import IN_RATES, StepSums, one_of, warn_of_young_rows
+from sklearn_fsmd.encoding.targets import IN_RATES, StepSums, one_of, warn_of_young_rows, without_young_steps
 from sklearn_fsmd.encoding.warnings import warn_of_orders
 from sklearn_fsmd.estimators.predictions import Predictions
 from sklearn_fsmd.estimators.sampled_logs import refuse_unsampled_rows
@@ -89,7 +89,7 @@ class Statistics(Predictions):
         Y = as_pandas(Y)
         check_consistent_length(rows.codes, Y)
         parents = self.module_.link.parents
-        targets = self._targets.encode(Y, sample_weight, parents, scale=False).without_young_steps(parents)
+        targets = without_young_steps(self._targets.encode(Y, sample_weight, parents, scale=False), parents)
         names, shares = self._targets.names, encoder.statistics.known_shares(parents)
         warn_of_young_rows(targets.labels, targets.full_weights, names, parents, usual=shares, consequence=IN_RATES)
         refuse_unsampled_rows(self._predictor.spec, StepSums.from_targets(targets, parents), parents)

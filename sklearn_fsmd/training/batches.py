@@ -1,4 +1,4 @@
-"""Rows as tensors, and batches of them, which are sliced and never collated from single rows."""
+"""Rows as tensors, and batches of them, which are taken at once and never collated from single rows."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ BESTS = {"train_loss": -1, "valid_loss": -1, "valid_auc": 1}
 class Net(ClassifierMixin, NeuralNet):
     """A skorch net that trains a :class:`~sklearn_fsmd.network.multitask_network.MultiTaskNetwork`.
 
-    It departs from skorch where the overhead would cost more than the matrix products of a step: batches are slices of
+    It departs from skorch where the overhead would cost more than the matrix products of a step: batches are taken from
     tensors, the loss of a batch stays on its device until the epoch ends, and the history has a row per epoch and none
     per batch. Callbacks are notified as in skorch. The weights that are evaluated and kept are averages over the steps.
     """

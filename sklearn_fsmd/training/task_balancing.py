@@ -225,7 +225,7 @@ class GradNorm(Fixed):
     layer: every extractor has such inputs, and their gradients cost no more than the towers. The logarithms of the
     weights move by the difference between the norms and their targets, relative to the mean norm. Steps of fixed size
     would depend on the scale of the losses and oscillate around the target. The initial loss is the mean over some
-    batches, during which the weights stay.
+    batches, during which the weights stay. In an ensemble the norms are those of its first member.
 
     References
     ----------

@@ -79,12 +79,12 @@ def train(
             if processes is not None:
                 net.exchange = Exchange(processes, net.module_, net.optimizer_, batches)
                 net.balance.set_process_mean(net.exchange.mean)
-            held_out = None if valid is None else TensorData.from_rows(*valid, net.device)
+            dataset_valid = None if valid is None else TensorData.from_rows(*valid, net.device)
             with way.running():
-                net.run(batches, held_out, epochs)
+                net.run(batches, dataset_valid, epochs)
             if net.bias_reference:
                 net.set_neutral()
-            shares = None if level is None else level.correct(net, held_out)
+            shares = None if level is None else level.correct(net, dataset_valid)
             if net.exchange is not None:
                 net.exchange.check(net.digest())
         results = {BATCH_ROWS: batches.batch_size, AVERAGED_STEPS: net.average_.step, BALANCE: net.balance.to_spec()}

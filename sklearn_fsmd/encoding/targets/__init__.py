@@ -23,7 +23,7 @@ from sklearn_fsmd.encoding.targets.known_labels import (
     warn_of_young_validation,
     warn_unlabeled_validation,
 )
-from sklearn_fsmd.encoding.targets.step_rates import StepSums
+from sklearn_fsmd.encoding.targets.step_rates import StepSums, without_young_steps
 from sklearn_fsmd.encoding.targets.values import ValueEncoder, Values, check_values
 from sklearn_fsmd.encoding.targets.weights import check_weights, factors_of
 
@@ -52,5 +52,6 @@ __all__ = [
     "warn_of_other_steps",
     "warn_of_young_rows",
     "warn_of_young_validation",
+    "without_young_steps",
     "warn_unlabeled_validation",
 ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ import pandas as pd
 from sklearn_fsmd.encoding.columns import shown, twice_in
 from sklearn_fsmd.encoding.table import Encoded, as_pandas, refuse_masked
 from sklearn_fsmd.encoding.targets.classes import given_classes, two_classes
-from sklearn_fsmd.encoding.targets.funnel import settle_children, warn_of_contradictions, young_steps
+from sklearn_fsmd.encoding.targets.funnel import settle_children, warn_of_contradictions
 from sklearn_fsmd.encoding.targets.values import ValueEncoder, Values, without_values
 from sklearn_fsmd.encoding.targets.weights import check_weights, factors_of
 
@@ -63,18 +63,6 @@ class Targets:
             return Targets(self.labels, None, values)
         factors = factors_of(len(self.labels), self.weights.sum(axis=0, dtype=np.float64))
         return Targets(self.labels, (self.weights * factors).astype(np.float32), values)
-
-    def without_young_steps(self, parents: Sequence[int | None]) -> Targets:
-        """Drop the labels of steps whose only known labels are 0s that follow from their parents.
-
-        With them, the rates of these steps would count only rows in which the step cannot have happened.
-        """
-        young = young_steps(self.labels, self.full_weights > 0, parents)
-        if not young:
-            return self
-        weights = self.full_weights.copy()
-        weights[:, young] = 0
-        return replace(self, weights=weights)
 
     def in_float32(self) -> Targets:
         """Convert the weights to float32 without scaling them."""

@@ -37,28 +37,6 @@ def settle_children(
     return n_happened
 
 
-def young_steps(labels: np.ndarray, observed: np.ndarray, parents: Sequence[int | None]) -> list[int]:
-    """Find the steps whose only labels in these rows are 0s that follow from their parents.
-
-    The parent has happened in some rows, and in none of these the label of the step is known yet: the rows are too
-    young. A step whose parent is such a step is one too, unless it has labels itself.
-
-    Parameters
-    ----------
-    labels, observed : ``(n, K)``; `observed` includes the labels that follow from the funnel, see
-        :func:`settle_children`.
-    """
-    young: list[int] = []
-    for k, parent in enumerate(parents):
-        if parent is None:
-            continue
-        parent_is_0 = observed[:, parent] & (labels[:, parent] == 0)
-        parent_is_1 = observed[:, parent] & (labels[:, parent] == 1)
-        if not (observed[:, k] & ~parent_is_0).any() and (parent in young or parent_is_1.any()):
-            young.append(k)
-    return young
-
-
 def warn_of_contradictions(n_happened: np.ndarray, names: Sequence[str], parents: Sequence[int | None]) -> None:
     """Warn of rows in which a step has happened though its parent has not.
 

@@ -1,8 +1,9 @@
-"""Rates of the steps of a funnel, each among the rows in which its parent step has happened."""
+"""Rates of the steps of a funnel, each among the rows in which its parent step has happened, and steps without any."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -65,9 +66,14 @@ class StepSums(NamedTuple):
         return np.divide(events, self.tried, out=np.zeros_like(events), where=self.tried > 0) * self.n_labels
 
     def young(self, positive: np.ndarray, parents: Sequence[int | None]) -> list[int]:
-        """The steps whose only labels are 0s that follow from their parents, as `funnel.young_steps` finds them.
+        """Find the steps whose only labels in these rows are 0s that follow from their parents.
 
-        `positive` ``(K,)`` are the weights of the positive labels of each target.
+        The parent has happened in some rows, and in none of these the label of the step is known yet: the rows are too
+        young. A step whose parent is such a step is one too, unless it has labels itself.
+
+        Parameters
+        ----------
+        positive : ``(K,)``, the weights of the positive labels of each target.
         """
         known, young = self.tried + self.parent_unknown.sum(axis=1), []
         for k, parent in enumerate(parents):
@@ -89,3 +95,17 @@ class StepSums(NamedTuple):
                 rates[k] = min((self.positive[k] + self.positive_parent_unknown[k]) / tried, 1.0)
             marginals[1 + k] = p_parent * rates[k]
         return rates
+
+
+def without_young_steps(targets: Targets, parents: Sequence[int | None]) -> Targets:
+    """Drop the labels of steps whose only known labels are 0s that follow from their parents.
+
+    With them, the rates of these steps would count only rows in which the step cannot have happened.
+    """
+    _, positive = targets.totals()
+    young = StepSums.from_targets(targets, parents).young(positive, parents)
+    if not young:
+        return targets
+    weights = targets.full_weights.copy()
+    weights[:, young] = 0
+    return replace(targets, weights=weights)

@@ -103,9 +103,10 @@ class WeightAverage:
 
     def _catch_up(self, i: int, tensor: Tensor, rows: Tensor | slice) -> None:
         """Bring the average of some rows, which have not changed since their last step, up to the present step."""
-        s = self.last[i][rows].double()
         if self.step:
-            remaining = self.decay ** (self.step - s) * (1 - self.decay**s) / (1 - self.decay**self.step)
+            s, log_decay = self.last[i][rows].float(), math.log(self.decay)
+            remaining = torch.exp(log_decay * (self.step - s)) * torch.expm1(log_decay * s)
+            remaining /= math.expm1(log_decay * self.step)
             present = tensor.detach()[rows]
             self.others[i][rows] = torch.lerp(present, self.others[i][rows], remaining.to(present.dtype).unsqueeze(1))
         self.last[i][rows] = self.step
