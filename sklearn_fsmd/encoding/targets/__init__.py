@@ -52,6 +52,6 @@ __all__ = [
     "warn_of_other_steps",
     "warn_of_young_rows",
     "warn_of_young_validation",
-    "without_young_steps",
     "warn_unlabeled_validation",
+    "without_young_steps",
 ]
