@@ -13,9 +13,9 @@ from sklearn.base import clone
 from skorch.callbacks import LRScheduler
 
 from sklearn_fsmd import FSClassifier, FSMDClassifier, MultiTaskClassifier
-from sklearn_fsmd.network.values import LogNormal
 from sklearn_fsmd.persistence import container as storage
 from sklearn_fsmd.training import Net, checkpoint
+from sklearn_fsmd.training.optimizers.weight_average import WeightAverage
 from tests.conftest import SMALL, make_frame
 from tests.test_saving import places_in
 
@@ -180,14 +180,12 @@ def test_a_fit_is_resumed_with_equal_keys_of_other_types(data, tmp_path):
 
 
 def test_a_checkpoint_with_other_averaged_tensors_is_of_an_older_version(data, tmp_path, interrupt):
-    X, Y = data
-    params = PARAMS | {"value_targets": ["seconds"], "checkpoint": tmp_path / "c"}
-    Y = Y.assign(seconds=1.5)
+    init = WeightAverage.__init__
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(LogNormal, "buffers", lambda self: iter(()))
-        interrupt(FSMDClassifier(**params), X, Y)
+        patch.setattr(WeightAverage, "__init__", lambda self, module, decay, fixed: init(self, module, decay))
+        interrupt(FSMDClassifier(**PARAMS, checkpoint=tmp_path / "c"), *data)
     with pytest.raises(ValueError, match="was written by an older version of the library. Fit from scratch"):
-        FSMDClassifier(**params).fit(X, Y, resume=True)
+        FSMDClassifier(**PARAMS, checkpoint=tmp_path / "c").fit(*data, resume=True)
 
 
 def test_resume_needs_the_same_validation_data_and_weights(data, tmp_path, interrupt):

@@ -67,7 +67,6 @@ class Layout(nn.Module):
     n_own: Tensor
     modulus: Tensor
     first_quotient: Tensor
-    fields = "first_code", "first_row", "n_own", "modulus", "first_quotient"
 
     def __init__(
         self,
@@ -96,7 +95,7 @@ class Layout(nn.Module):
             list_range if partner is None else self.columns[partner]
             for list_range, partner in zip(self.own_of_lists, list_partners, strict=True)
         ]
-        for name in self.fields:
+        for name in ("first_code", "first_row", "n_own", "modulus", "first_quotient"):
             values = torch.tensor([getattr(column, name) for column in self.columns], dtype=torch.int64)
             self.register_buffer(name, values, persistent=False)
 
@@ -116,30 +115,22 @@ class Layout(nn.Module):
         return tuple(f for f, column in enumerate(self.columns) if not column.n_quotients)
 
     def forward(self, codes: Tensor) -> tuple[Tensor, Tensor | None]:
-        return self._split(codes, *(getattr(self, name) for name in self.fields))
+        return self._split(codes, self)
 
     def split_lists(self, lists: Lists) -> tuple[Lists, list[Tensor | None]]:
         """The rows and quotients of the values of lists."""
         rows, quotients = [], []
         for column, r in zip(lists, self.of_lists, strict=True):
-            flat_rows, flat_quotients = self._split(column.flat, *(getattr(r, name) for name in self.fields))
+            flat_rows, flat_quotients = self._split(column.flat, r)
             rows.append(Ragged(flat_rows, column.offsets))
             quotients.append(flat_quotients)
         return Lists(tuple(rows)), quotients
 
-    def _split(
-        self,
-        codes: Tensor,
-        code: Tensor | int,
-        row: Tensor | int,
-        n_own: Tensor | int,
-        modulus: Tensor | int,
-        quotient: Tensor | int,
-    ) -> tuple[Tensor, Tensor | None]:
-        """The rows and quotients of codes; the other arguments are the `fields` of :class:`Range` of their columns."""
-        i = codes - code - n_own  # negative for unknown and missing values
-        rows = torch.where(i >= 0, i % modulus, i) + n_own + row
+    def _split(self, codes: Tensor, r: Range | Layout) -> tuple[Tensor, Tensor | None]:
+        """The rows and quotients of codes of the column `r`; of all code columns if `r` is the layout."""
+        i = codes - r.first_code - r.n_own  # negative for unknown and missing values
+        rows = torch.where(i >= 0, i % r.modulus, i) + r.n_own + r.first_row
         if not self.has_quotients:
             return rows.to(codes.dtype), None
-        quotients = torch.div(i, modulus, rounding_mode="floor")
-        return rows.to(codes.dtype), torch.where(quotients > 0, quotients - 1 + quotient, 0).to(codes.dtype)
+        quotients = torch.div(i, r.modulus, rounding_mode="floor")
+        return rows.to(codes.dtype), torch.where(quotients > 0, quotients - 1 + r.first_quotient, 0).to(codes.dtype)
