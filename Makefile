@@ -12,7 +12,7 @@ DATA ?= funnel
 BIN := $(VENV)/bin
 export OMP_NUM_THREADS ?= 2
 
-.PHONY: demo test test-oldest test-all test-gpu test-ray sanitize wheel fuzz soak quality all-rows calibration averaged choices windows tables slopes patience numbers dropout members learning-rates few-rows enough-rows rare-events funnels history watch lists history-speed export-speed serve serving-load options scale scale-processes scale-order scale-elastic scale-tables growing days gpu bench against paper pretraining lint format clean
+.PHONY: demo test test-oldest test-all test-gpu test-ray sanitize wheel fuzz soak quality all-rows calibration averaged choices windows tables slopes patience numbers dropout members learning-rates few-rows enough-rows rare-events funnels history watch few-values lists history-speed export-speed serve serving-load options scale scale-processes scale-order scale-elastic scale-tables growing days gpu bench against paper pretraining lint format clean
 
 $(VENV)/.installed: pyproject.toml CMakeLists.txt sklearn_fsmd/execution/core.c
 	$(PYTHON) -m venv $(VENV)
@@ -159,6 +159,9 @@ history: $(BENCH_VENV)/.installed  ## gain from history features on KuaiRand, fi
 
 watch: $(BENCH_VENV)/.installed  ## error of predicted watch times of clicked videos, three seeds (make watch SEEDS=1)
 	$(BENCH_VENV)/bin/python -m benchmarks.history.watch $(if $(SEEDS),--seeds $(SEEDS))
+
+few-values: $(VENV)/.installed  ## error of watch times with few known ones, with and without regressions, three seeds (make few-values SEEDS=1)
+	$(BIN)/python -m benchmarks.history.few_values $(if $(SEEDS),--seeds $(SEEDS))
 
 lists: $(VENV)/.installed  ## gain from a list of the last items, on simulated logs, three seeds (make lists SEEDS=1)
 	$(BIN)/python -m benchmarks.history.lists $(if $(SEEDS),--seeds $(SEEDS))

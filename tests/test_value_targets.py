@@ -24,9 +24,10 @@ from sklearn_fsmd.history import HistoryFeatures
 from sklearn_fsmd.metrics import concordance, decile_bias, get_scorer, value_mae, value_rmse
 from sklearn_fsmd.network import MultiTaskLoss, TreeLink
 from sklearn_fsmd.network.values import VALUE_LOSSES, LogNormal, Poisson, Squared
+from sklearn_fsmd.persistence.network_state import network_state, restore_network
 from sklearn_fsmd.ranking import tune_rank_weights
 from sklearn_fsmd.training import level_rows
-from sklearn_fsmd.training.value_level import Expected, correct_values, trust
+from sklearn_fsmd.training.value_level import Expected, correct_levels, correct_slopes, trust
 from tests.conftest import SMALL, make_frame, supported
 
 AFTER_CLICK = {"value_targets": ["watch"], "value_parents": {"watch": "click"}}
@@ -60,7 +61,7 @@ class TestLosses:
     def test_lognormal_loss_matches_its_density(self):
         part = LogNormal(1)
         part.center[:], part.scale[:], part.largest[:] = 0.3, 2.0, 1e9
-        outputs = torch.tensor([[[0.4, -0.2]]] * 2, dtype=torch.float64)
+        outputs = torch.tensor([[[-0.2, 0.4]]] * 2, dtype=torch.float64)
         chance = 1 / (1 + np.exp(-0.4))
         some = -np.log(chance) + 0.5 * ((np.log(5.0) - 0.3) / 2.0 + 0.2) ** 2
         losses = part.double().loss(outputs, torch.tensor([[5.0], [0.0]], dtype=torch.float64)).flatten()
@@ -70,7 +71,7 @@ class TestLosses:
     def test_expectations_do_not_exceed_the_largest_training_value(self):
         part = LogNormal(1)
         part.init_from_values(torch.tensor([[1.0], [30.0]]), torch.ones(2, 1))
-        assert part(torch.tensor([[[9.0, 50.0]]])).item() <= 30.0
+        assert part(torch.tensor([[[50.0, 9.0]]])).item() <= 30.0
 
     def test_squared_and_poisson(self):
         values = torch.tensor([[2.0], [6.0]])
@@ -89,7 +90,7 @@ class TestLosses:
         part = VALUE_LOSSES[name](1)
         values = torch.tensor([[3.0]] * 40)
         part.init_from_values(values, torch.ones(40, 1))
-        perfect = torch.tensor([[[40.0, 0.0]]]) if name == "lognormal" else torch.zeros(1, 1, 1)
+        perfect = torch.tensor([[[0.0, 40.0]]]) if name == "lognormal" else torch.zeros(1, 1, 1)
         assert part.loss(perfect, values[:1]).item() == pytest.approx(0, abs=1e-6)
         outputs = torch.randn(40, 1, part.n_outputs, generator=torch.Generator().manual_seed(0)) * 3
         assert (part.loss(outputs, values) >= 0).all()
@@ -109,8 +110,8 @@ class TestLosses:
         part.init_from_values(values, torch.ones(3, 2))
         outputs = 0.3 * torch.randn(4, 5, 2, part.n_outputs, generator=torch.Generator().manual_seed(0))
         if name == "lognormal":
-            outputs[0, 0, :, 1] = 50.0  # a member that is far off is clipped at the largest value
-            outputs[:, 1, :, 0] -= 30.0  # a value that is almost never above 0
+            outputs[0, 0, :, 0] = 50.0  # a member that is far off is clipped at the largest value
+            outputs[:, 1, :, 1] -= 30.0  # a value that is almost never above 0
         expected = part(outputs).mean(dim=0)
         np.testing.assert_allclose(part(part.mean(outputs)), expected, rtol=1e-4)
 
@@ -119,22 +120,44 @@ class TestLosses:
         """If the expected values are wrong by a power, the correction restores the right ones."""
         part, true = VALUE_LOSSES[name](1), np.exp(rng.normal(size=20_000))
         expected, observed = (2 * true**1.5)[:, None], rng.poisson(true)[:, None]
-        correct_values(part, [Expected(expected, observed, np.ones((20_000, 1)))])
+        rows = Expected(expected, observed, np.ones((20_000, 1)))
+        correct_slopes(part, rows)
+        correct_levels(part, [rows])
         assert part.slope.item() == pytest.approx(1 / 1.5, rel=0.02)
         np.testing.assert_allclose(part.level.item() * expected ** part.slope.item(), true[:, None], rtol=0.05)
 
     def test_squared_expectations_are_corrected_by_a_line(self, rng):
         part, true = Squared(1), rng.normal(size=(20_000, 1))
         observed = true + rng.normal(size=true.shape)
-        correct_values(part, [Expected(3 * true + 1, observed, np.ones_like(true))])
+        rows = Expected(3 * true + 1, observed, np.ones_like(true))
+        correct_slopes(part, rows)
+        correct_levels(part, [rows])
         assert part.slope.item() == pytest.approx(1 / 3, rel=0.05)
         assert part.level.item() == pytest.approx(-1 / 3, abs=0.05)
 
     @pytest.mark.parametrize("name", VALUE_LOSSES)
+    @pytest.mark.parametrize(("scale", "slope"), [(5.0, 0.25), (0.2, 4.0)])
+    def test_few_values_hardly_change_the_slope(self, name, scale, slope, rng):
+        """The slope that fits best is `slope`."""
+        true = np.exp(0.3 * rng.normal(size=(4, 1)))
+        expected = true**4 if slope < 1 else true**0.25
+        part, many = VALUE_LOSSES[name](1), VALUE_LOSSES[name](1)
+        correct_slopes(part, Expected(expected, true + 0.1 * rng.normal(size=(4, 1)) ** 2, np.ones((4, 1))))
+        assert 0.5 < part.slope.item() < 2
+        correct_slopes(many, Expected(*(np.tile(x, (5000, 1)) for x in (expected, true, np.ones((4, 1))))))
+        assert abs(np.log(many.slope.item())) > abs(np.log(part.slope.item())) + 0.1
+
+    @pytest.mark.parametrize("name", VALUE_LOSSES)
+    def test_rows_without_a_value_leave_the_slope(self, name):
+        part = VALUE_LOSSES[name](1)
+        correct_slopes(part, Expected(np.array([[1.0], [5.0]]), np.array([[9.0], [2.0]]), np.zeros((2, 1))))
+        assert part.slope.item() == 1
+
+    @pytest.mark.parametrize("name", VALUE_LOSSES)
     @pytest.mark.parametrize("expected", [[3.0] * 4, [4.0, 3.0, 2.0, 1.0]], ids=["constant", "backwards"])
-    def test_without_a_slope_only_the_mean_is_corrected(self, name, expected):
+    def test_the_mean_is_corrected(self, name, expected):
         part, observed = VALUE_LOSSES[name](1), np.array([[1.0], [2.0], [3.0], [4.0]])
-        correct_values(part, [Expected(np.array(expected)[:, None], observed, np.ones((4, 1)))])
+        correct_levels(part, [Expected(np.array(expected)[:, None], observed, np.ones((4, 1)))])
         assert part.slope.item() == 1
         result = part.level.item() * np.array(expected) if part.multiplies else part.level.item() + np.array(expected)
         assert np.mean(result) == pytest.approx(2.5)
@@ -142,9 +165,9 @@ class TestLosses:
     def test_an_ensemble_with_tiny_probabilities_is_finite(self):
         part = LogNormal(1)
         part.largest[:] = 9.0
-        mean = part.mean(torch.tensor([[[[-200.0, 0.5]]], [[[-150.0, 0.5]]]]))
+        mean = part.mean(torch.tensor([[[[0.5, -200.0]]], [[[0.5, -150.0]]]]))
         assert torch.isfinite(mean).all()
-        assert mean[0, 0, 1].item() == pytest.approx(0.5)
+        assert mean[0, 0, 0].item() == pytest.approx(0.5)
 
     def test_initial_values_are_weighted(self):
         values, weights = torch.tensor([[1.0], [5.0], [1e6]]), torch.tensor([[1.0], [3.0], [0.0]])
@@ -320,7 +343,7 @@ class TestOptions:
             model = FSMDClassifier(**params, task_weights=[1, 1, weight], validation_metric="loss").fit(X, Y)
             losses.append(model.history_[-1]["valid_loss_watch"])
         assert losses[0] == 0  # it is not part of the loss
-        assert losses[2] / 5 < losses[1]
+        assert losses[2] == pytest.approx(5 * losses[1], rel=0.05)
         with pytest.raises(ValueError, match="must be 3 numbers"):
             FSMDClassifier(**SMALL, **AFTER_CLICK, task_weights=[1, 1]).fit(X, Y)
 
@@ -741,12 +764,12 @@ def without_values(Y):
 def test_chunks_without_values_keep_the_correction(other_object):
     X, Y = skewed(600)
     model = FSMDClassifier(**SMALL, **AFTER_CLICK).fit(X, Y)
-    before = copy.deepcopy(dict(model.module_.get_submodule("values").state_dict()))
-    assert before["level"] != 1
+    before = {name: x.tolist() for name, x in model.module_.get_submodule("values").state_dict().items()}
+    assert before["level"] != [1]
     model = copy.deepcopy(model) if other_object else model
     for _ in range(2):
         model.partial_fit(X, without_values(Y))
-    assert dict(model.module_.get_submodule("values").state_dict()) == before
+    assert {name: x.tolist() for name, x in model.module_.get_submodule("values").state_dict().items()} == before
 
 
 def test_the_first_chunk_sets_the_correction():
@@ -889,3 +912,15 @@ def test_float16_is_accepted_and_numbers_beyond_floats_are_refused():
     assert model.fit(X, half).value_names_ == ["v"]
     with pytest.raises(ValueError, match="Column 'v' of Y .*must hold numbers"):
         model.fit(X, pd.DataFrame({"click": Y["click"], "v": pd.Series([10**400] * 60, dtype=object)}))
+
+
+def test_files_with_the_log_odds_first_are_read(log):
+    """Former versions had them before the location of the logarithms."""
+    X, Y, _ = log
+    model = MultiTaskClassifier(**SMALL, **AFTER_CLICK, low_order=None).fit(X, Y)
+    expected, state = model.predict_values(X), network_state(model._predictor)
+    weights = {name: array.copy() for name, array in state["weights"].items() if name != "values.order"}
+    for name in ("towers.output.weight", "towers.output.bias"):
+        weights[name][2:] = weights[name][2:, ..., ::-1]
+    model._predictor = restore_network(model._encoder, 2, state | {"weights": weights})
+    np.testing.assert_allclose(model.predict_values(X), expected, rtol=1e-6)

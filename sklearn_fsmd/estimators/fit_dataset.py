@@ -175,8 +175,9 @@ class Datasets(Learning):
             dataset, validation, random, from_scratch
         )
         rates = sums.rates()
+        n_events = regression_rows.n_events_of(sums.steps, sample[1], sums.n_rows)
         if net is None:
-            adds = regression_rows.adds_regressions(self, n_rows, sample[0], sums.steps, sums.n_rows, encoder.main)
+            adds = regression_rows.adds_regressions(self, n_rows, sample[0], n_events, sums.n_rows, encoder.main)
             labels = sums.with_largest(sample[1])
             net = construction.new_net(self, encoder, labels, rates, random, None, n_rows, adds_regressions=adds)
         else:
@@ -186,7 +187,7 @@ class Datasets(Learning):
         net.spec_ = noted(net.spec_, sums.steps, parents)
         level = level_rows.sample(*sample, rates, self.negative_sampling_rate)
         if from_scratch and net.spec_[ADDS_REGRESSIONS]:
-            data = sample, held_out, parents, sums.steps, len(encoder.main.categories)
+            data = sample, held_out, parents, n_events, len(encoder.main.categories)
             level = level._replace(of_regressions=regression_rows.rows_of_fits(self, *data))
         if encoder.statistics is not None:
             level = level.with_statistics(encoder.statistics)

@@ -124,10 +124,13 @@ class Learning(Statistics, Calibration, Saving, Reading, ClassifierMixin, BaseEs
             level = level_rows.sample(*train, None if is_partial else rates, self.negative_sampling_rate)
         more = is_partial or (self._grows and not from_scratch)
         adds_regressions, n_training = False, len(train[0])
+        n_events = regression_rows.n_events_of(steps, train[1], n_training)
         if net is None and not is_partial:
-            adds_regressions = regression_rows.adds_regressions(self, len(X), train[0], steps, n_training, encoder.main)
+            adds_regressions = regression_rows.adds_regressions(
+                self, len(X), train[0], n_events, n_training, encoder.main
+            )
         if level is not None and adds_regressions:
-            data = train, held_out, parents, steps, len(encoder.main.categories)
+            data = train, held_out, parents, n_events, len(encoder.main.categories)
             level = level._replace(of_regressions=regression_rows.rows_of_fits(self, *data))
         train, valid, level = self._with_statistics(encoder, train, valid, level, random, more=more)
         if net is None:

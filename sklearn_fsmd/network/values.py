@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -17,7 +18,8 @@ class ValueModel(nn.Module):
     """The distribution of each of `V` values, given that its parent has happened, from the `P` outputs of its tower.
 
     Values are standardised: `center` and `scale` are those of the training rows. After training `level` and `slope`
-    correct the expectation E to level · E^slope; in :class:`Squared` to level + slope · E.
+    correct the expectation E to level · E^slope; in :class:`Squared` to level + slope · E. The low-order part of the
+    network is added to the first output, and a regression may take its place; see :meth:`regressed`.
 
     **Shape**: outputs ``(B, V, P)``, values ``(B, V)``.
     """
@@ -25,6 +27,8 @@ class ValueModel(nn.Module):
     n_outputs = 1
     multiplies = True
     """Whether `level` and `slope` correct the logarithm of the expectation."""
+    family: Literal["normal", "poisson"] = "normal"
+    """The distribution of what a regression predicts by the first output: its mean, or the logarithm of its mean."""
     center: Tensor
     scale: Tensor
     level: Tensor
@@ -62,6 +66,14 @@ class ValueModel(nn.Module):
         """Set center and scale from values ``(n, V)``, and return the initial outputs ``(V, P)``."""
         raise NotImplementedError
 
+    def regressed(self, values: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
+        """What a regression predicts by the first output, and its weights, both ``(n, V)``, from values and weights."""
+        return (values - self.center) / self.scale, weights
+
+    def further_outputs(self, values: Tensor, weights: Tensor) -> Tensor:
+        """The outputs after the first one that fit all values alike, ``(V, P − 1)``, from values ``(n, V)``."""
+        return self.center.new_zeros(self.n_values, self.n_outputs - 1)
+
     def widen(self, values: Tensor, weights: Tensor) -> None:
         """Extend the range by the values ``(n, V)`` of continued training, which may be larger than earlier ones."""
 
@@ -69,7 +81,8 @@ class ValueModel(nn.Module):
 class LogNormal(ValueModel):
     """Zero with the probability 1 − π, else lognormal, with the same spread for all rows: for prices.
 
-    The outputs are the log-odds of π and the location of the logarithms, as in [1]_. NOTE[DIFF] in [1]_ a third output
+    The outputs are the location of the logarithms and the log-odds of π, as in [1]_, in the order `order`. Models saved
+    by former versions have the log-odds first. NOTE[DIFF] in [1]_ a third output
     is the spread σ, and the expectation has the factor exp(σ²/2). This exponentiates errors of the spread of a row, and
     the spread of memorised rows is close to 0. Here `level` and `slope` turn medians into means instead.
 
@@ -82,28 +95,38 @@ class LogNormal(ValueModel):
 
     n_outputs = 2
     largest: Tensor
+    order: Tensor
 
     def __init__(self, n_values: int) -> None:
         super().__init__(n_values)
         self.register_buffer("largest", torch.ones(n_values))
+        self.register_buffer("order", torch.tensor([0, 1]))
 
     def expectation(self, outputs: Tensor) -> Tensor:
-        median = (self.center + self.scale * outputs[..., 1]).exp().minimum(self.largest)
-        return torch.sigmoid(outputs[..., 0]) * median
+        location, log_odds = self._parts(outputs)
+        return torch.sigmoid(log_odds) * (self.center + self.scale * location).exp().minimum(self.largest)
 
     def loss(self, outputs: Tensor, values: Tensor) -> Tensor:
+        location, log_odds = self._parts(outputs)
         is_positive = (values > 0).to(values)
-        logs = (values.clamp(min=1e-30).log() - self.center) / self.scale
-        cross_entropy = binary_cross_entropy_with_logits(outputs[..., 0], is_positive, reduction="none")
-        return cross_entropy + is_positive * (logs - outputs[..., 1]).square() / 2
+        cross_entropy = binary_cross_entropy_with_logits(log_odds, is_positive, reduction="none")
+        return cross_entropy + is_positive * (self._standardised_logs(values) - location).square() / 2
 
     def mean(self, outputs: Tensor) -> Tensor:
-        log_pi = logsigmoid(outputs[..., 0])  # finite even if π is too small for a float32
-        log_median = (self.scale * outputs[..., 1]).minimum(self.largest.log() - self.center)  # relative to the center
+        location, log_odds = self._parts(outputs)
+        log_pi = logsigmoid(log_odds)  # finite even if π is too small for a float32
+        log_median = (self.scale * location).minimum(self.largest.log() - self.center)  # relative to the center
         log_sum_pi = torch.logsumexp(log_pi, dim=0)
         log_mean_median = torch.logsumexp(log_pi + log_median, dim=0) - log_sum_pi
-        log_odds = log_sum_pi - torch.logsumexp(logsigmoid(-outputs[..., 0]), dim=0)
-        return torch.stack((log_odds, log_mean_median / self.scale), dim=-1)
+        mean_log_odds = log_sum_pi - torch.logsumexp(logsigmoid(-log_odds), dim=0)
+        return torch.stack((log_mean_median / self.scale, mean_log_odds), dim=-1).index_select(-1, self.order)
+
+    def _parts(self, outputs: Tensor) -> Sequence[Tensor]:
+        """The location of the logarithms and the log-odds of π, each ``(…, B, V)``."""
+        return outputs.index_select(-1, self.order).unbind(-1)
+
+    def _standardised_logs(self, values: Tensor) -> Tensor:
+        return (values.clamp(min=1e-30).log() - self.center) / self.scale
 
     def init_from_values(self, values: Tensor, weights: Tensor) -> Tensor:
         positive_weights = weights * (values > 0)
@@ -112,8 +135,14 @@ class LogNormal(ValueModel):
         self.scale.copy_(_spread(logs, positive_weights))
         self.largest.fill_(1e-30)
         self.widen(values, weights)
-        log_odds = torch.logit(_mean((values > 0).to(values), weights).clamp(1e-3, 1 - 1e-3)).to(values)
-        return torch.stack((log_odds, torch.zeros_like(log_odds)), dim=1)
+        log_odds = self.further_outputs(values, weights)
+        return torch.cat((torch.zeros_like(log_odds), log_odds), dim=1)
+
+    def regressed(self, values: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
+        return self._standardised_logs(values), weights * (values > 0)
+
+    def further_outputs(self, values: Tensor, weights: Tensor) -> Tensor:
+        return torch.logit(_mean((values > 0).to(values), weights).clamp(1e-3, 1 - 1e-3)).to(values).unsqueeze(1)
 
     def widen(self, values: Tensor, weights: Tensor) -> None:
         self.largest.copy_(torch.where(weights > 0, values, 0).amax(dim=0).maximum(self.largest))
@@ -141,6 +170,8 @@ class Squared(ValueModel):
 
 class Poisson(ValueModel):
     """Half the deviance of a Poisson distribution, in units of the mean: for counts and similar values."""
+
+    family = "poisson"
 
     def expectation(self, outputs: Tensor) -> Tensor:
         return self.scale * outputs.squeeze(-1).exp()

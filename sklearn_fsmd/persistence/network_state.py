@@ -52,6 +52,8 @@ def restore_network(encoder: InputEncoder, n_tasks: int, frozen: dict[str, Any])
     spec, arrays = FORMAT_1_DEFAULTS | frozen["spec"], frozen["weights"]
     if "slopes" not in arrays:  # a file of an older version
         arrays = arrays | {"slopes": np.ones(n_tasks, np.float32)}
+    if "values.largest" in arrays and "values.order" not in arrays:  # an older version had the log-odds first
+        arrays = arrays | {"values.order": np.array([1, 0])}
     if "target_statistics" not in frozen["spec"]:  # older files have it only among the parameters of the estimator
         del spec["target_statistics"]
     p = parameters_of(spec)

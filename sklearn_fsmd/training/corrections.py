@@ -1,4 +1,4 @@
-"""Corrections at the end of training: the mean with logistic regressions, and then slope and level."""
+"""Corrections at the end of training: the mean with regressions, and then slope and level."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from sklearn_fsmd.training.level import N_ENSEMBLE_ITERATIONS, LabelledOutputs, 
 from sklearn_fsmd.training.member_logits import MemberLogits
 from sklearn_fsmd.training.net import Net
 from sklearn_fsmd.training.regression_rows import RegressionRows
-from sklearn_fsmd.training.slope import set_slopes
+from sklearn_fsmd.training.slope import set_slopes, set_slopes_of_values
 
 
 @torch.inference_mode()
@@ -44,22 +44,27 @@ def correct(
 
     Returns
     -------
-    shares : (K,), the network's share of the mean with the regressions; None without them.
+    shares : (K + V,), the network's share of the mean with the regressions; None without them.
     """
     network, members = net.module_, [net.member_logits(rows) for rows in parts]
+    value_members, everything = members, members
+    if network.values is not None and with_values is not None:
+        value_members = [net.member_logits(with_values), *members[1:]]
+        everything = [*members, value_members[0]]
+    shares, valid = None, members[1] if len(members) > 1 else None
+    if of_regressions:
+        regressions = _fitted(net, of_regressions[0])
+        shares = regression_mean.average(net, regressions, everything, valid)
+    if valid is not None and rates is not None:
+        set_slopes(network, _outputs(members), valid.bias_logits(), rates)
+    if valid is not None and network.values is not None:
+        set_slopes_of_values(network, valid.labelled())
+    if shares is not None and len(of_regressions) > 1:
+        regression_mean.replace(net, regressions, _fitted(net, of_regressions[1]), shares, everything)
     if network.values is not None:
-        value_members = members if with_values is None else [net.member_logits(with_values), *members[1:]]
         set_level_of_values(network, _outputs(value_members), is_chunk=rates is None)
     if rates is None:
         return None
-    shares = None
-    if of_regressions:
-        regressions = _fitted(net, of_regressions[0])
-        shares = regression_mean.average(net, regressions, members)
-    if len(parts) > 1:
-        set_slopes(network, _outputs(members), members[1].bias_logits(), rates)
-    if shares is not None and len(of_regressions) > 1:
-        regression_mean.replace(net, regressions, _fitted(net, of_regressions[1]), shares, members)
     with net.average_.moving_both([member.towers.output.bias for member in network.members]):
         for _ in range(N_ENSEMBLE_ITERATIONS if len(network.members) > 1 else 1):
             added = set_level(network, _outputs(members), rates, negative_sampling_rate)

@@ -13,7 +13,7 @@ from scipy.special import expit
 from torch import Tensor
 
 from sklearn_fsmd.network import MultiTaskNetwork, ValueModel
-from sklearn_fsmd.training.value_level import Expected, correct_values
+from sklearn_fsmd.training.value_level import Expected, correct_levels
 
 DRIFT = 0.05
 """Assumed standard deviation, in log-odds, between the level of later rows and that of the training rows."""
@@ -76,9 +76,8 @@ def set_level(
 @torch.inference_mode()
 def set_level_of_values(network: MultiTaskNetwork, parts: Sequence[LabelledOutputs], *, is_chunk: bool) -> None:
     """Set the level of expected values; `is_chunk` means that the training rows are a part of the data."""
-    correct_values(
-        cast("ValueModel", network.values), [_value_targets_of(network, part) for part in parts], is_chunk=is_chunk
-    )
+    expected = [value_targets_of(network, part) for part in parts]
+    correct_levels(cast("ValueModel", network.values), expected, is_chunk=is_chunk)
 
 
 def binary_tasks_of(part: LabelledOutputs, n_tasks: int) -> LabelledLogits:
@@ -87,7 +86,7 @@ def binary_tasks_of(part: LabelledOutputs, n_tasks: int) -> LabelledLogits:
     return LabelledLogits(cast("np.ndarray", logits), cast("np.ndarray", labels), weights)
 
 
-def _value_targets_of(network: MultiTaskNetwork, part: LabelledOutputs) -> Expected:
+def value_targets_of(network: MultiTaskNetwork, part: LabelledOutputs) -> Expected:
     """Expectations, labels and weights of the value targets, which always have weights."""
     n_tasks, values = len(network.link.parents), cast("ValueModel", network.values)
     expected = values.expectation(cast("Tensor", network.split(part.outputs)[1]))

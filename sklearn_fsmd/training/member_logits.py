@@ -53,10 +53,9 @@ class MemberLogits:
         self.logits[..., : len(added)] += added
 
     def average(self, share: Tensor, others: Tensor) -> None:
-        """Multiply the logits of the steps by `share` ``(K,)``, and add others, ``(n, K)``, to those of each member."""
-        logits = self.logits[..., : len(share)]
-        logits *= share
-        logits += others if logits.ndim == 2 else others.unsqueeze(1)
+        """Multiply the outputs by `share` ``(K + V·P,)``, and add others, ``(n, K + V·P)``, to those of each member."""
+        self.logits *= share
+        self.logits += others if self.logits.ndim == 2 else others.unsqueeze(1)
 
 
 def _swap_members_and_rows(logits: Tensor) -> Tensor:

@@ -1,36 +1,43 @@
-"""Logistic regressions that are averaged with the network where there are few rows or few events.
+"""Regressions that are averaged with the network where there are few rows, few events or few values.
 
 On few rows a network makes too few steps to learn what a regression finds at once; on many rows it finds more. The mean
 of the log-odds of both is better than either at most sizes in between. Since a regression on the encoded columns is a
 sum of first-order terms, the mean is the same network with other weights: nothing is added to it.
+
+Steps have logistic regressions. A value has one of the output of its tower to which the network's first-order terms are
+added: of the mean value, or of the logarithm of a mean or median.
 """
 
 from __future__ import annotations
 
 import copy
-from typing import NamedTuple
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple, cast
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from sklearn_fsmd.network import Embedded, Linear, Lists, Member, MultiTaskNetwork
+from sklearn_fsmd.encoding.table import Encoded
+from sklearn_fsmd.encoding.targets import Values
+from sklearn_fsmd.network import Embedded, Linear, Lists, Member, MultiTaskNetwork, ValueModel
 from sklearn_fsmd.parameters.machine import cpu_by_default, seeded
 from sklearn_fsmd.training.level import effective_counts
 from sklearn_fsmd.training.regression_columns import design_of
 from sklearn_fsmd.training.regression_rows import RegressionRows
-from sklearn_fsmd.training.ridge import fit_ridge
+from sklearn_fsmd.training.ridge import FAMILIES, FamilyName, fit_ridge
 
 
 class Regressions(NamedTuple):
-    """A logistic regression per step on the encoded columns.
+    """A regression per target on the encoded columns.
 
     Attributes
     ----------
-    terms : the weights of table rows and numbers, for each of the `K` steps.
-    intercepts : (K,)
-    n_events : (K,), the number of labels of the rarer class in all training rows. It is 0 for a step without a
-        regression: its labels have one class, or there is neither a category, nor a bin, nor a number that varies.
+    terms : the weights of table rows and numbers, for each of the `T` targets: `K` steps and `V` values.
+    intercepts : (T, P), which are added to each of the outputs of a tower; the terms are added to the first one.
+    n_events : (T,), the number of labels of the rarer class, or of known values, in all training rows. It is 0 for a
+        step without a regression: its labels have one class, or there is neither a category, nor a bin, nor a number
+        that varies. The regression of a value is a constant then. It is also 0 for a value that is never known.
     """
 
     terms: Linear
@@ -49,42 +56,77 @@ class Regressions(NamedTuple):
         return self._replace(terms=terms, intercepts=self.intercepts - others.intercepts)
 
     @torch.inference_mode()
-    def logits(self, network: MultiTaskNetwork, codes: Tensor, numbers: Tensor, *lists: Lists) -> Tensor:
-        """The log-odds of each step, ``(B, K)``; without what the bias features add."""
+    def outputs(self, network: MultiTaskNetwork, codes: Tensor, numbers: Tensor, *lists: Lists) -> Tensor:
+        """The log-odds of each step and the outputs of each value, ``(B, K + V·P)``; without any bias features."""
         located = network.embedding.locate(codes, *lists)
-        return self.terms(Embedded(located.codes, numbers, numbers, numbers, located.lists)) + self.intercepts
+        terms = self.terms(Embedded(located.codes, numbers, numbers, numbers, located.lists))
+        n_steps, first = len(network.link.parents), terms + self.intercepts[:, 0]
+        of_values = self.intercepts[n_steps:].expand(len(terms), -1, -1).clone()
+        of_values[..., 0] = first[:, n_steps:]
+        return torch.cat((first[:, :n_steps], of_values.flatten(1)), dim=1)
+
+
+class _Task(NamedTuple):
+    """What one regression is fitted on: its rows, what it predicts and the weights ``(n,)``, and its distribution."""
+
+    rows: Encoded
+    y: np.ndarray
+    weights: np.ndarray
+    family: FamilyName
 
 
 def fit(network: MultiTaskNetwork, rows: RegressionRows) -> Regressions:
-    """Fit a regression for each step on the CPU, on the rows in which it took place.
+    """Fit a regression for each target on the CPU, on the rows in which the step took place or the value is known.
 
     The rows have no statistics of the targets, so the weights of these are 0. Bias features are further columns, whose
     weights are left out, so that the others are those of rows at the same position.
     """
-    parents, linear = network.link.parents, first_order_of(network)
-    n_rows, former = len(linear.categories.weight), None
+    linear = first_order_of(network)
+    n_rows, n_targets, former = len(linear.categories.weight), network.n_learned, None
     with seeded(0), cpu_by_default():
-        terms = Linear(n_rows, len(linear.numbers), len(parents), pooling=linear.pooling).requires_grad_(False)
+        terms = Linear(n_rows, len(linear.numbers), n_targets, pooling=linear.pooling).requires_grad_(False)
     terms.categories.weight.zero_()
-    intercepts = torch.zeros(len(parents), dtype=torch.float32)
-    n_events = np.zeros(len(parents))
-    for k, (parent, (of_step, targets)) in enumerate(zip(parents, rows.of_steps, strict=True)):
-        weights, y = targets.counts(k, parent).astype(np.float64), targets.labels[:, k]
-        used = weights > 0
-        if len(np.unique(y[used])) < 2:
+    intercepts = torch.zeros(n_targets, network.towers.output.bias.shape[1], dtype=torch.float32)
+    n_events = np.zeros(n_targets)
+    for t, task in enumerate(_tasks(network, rows)):
+        used, is_value = task.weights > 0, t >= len(network.link.parents)
+        if not used.any():
             continue
-        if of_step is not former:
-            design, former = design_of(network, of_step, rows.n_categories, n_rows), of_step
-        if not len(design.columns):
+        if task.rows is not former:
+            design, former = design_of(network, task.rows, rows.n_categories, n_rows), task.rows
+        weights = effective_counts(task.weights[used])
+        if not len(design.columns) or len(np.unique(task.y[used])) < 2:
+            if is_value:
+                intercepts[t, 0] = FAMILIES[task.family].link(np.average(task.y[used], weights=weights))
+                n_events[t] = rows.n_events[t]
             continue
         x = design.x if used.all() else design.x[used]
-        of_columns, intercept = fit_ridge(x, y[used], effective_counts(weights[used]), design.sources)
+        of_columns, intercept = fit_ridge(x, task.y[used], weights, design.sources, task.family)
         of_rows, of_numbers, constant = design.first_order(of_columns)
-        terms.categories.weight[:, k] = torch.from_numpy(of_rows)
-        terms.numbers[: len(of_numbers), k] = torch.from_numpy(of_numbers)
-        intercepts[k] = intercept + constant
-        n_events[k] = rows.n_events[k]
+        terms.categories.weight[:, t] = torch.from_numpy(of_rows)
+        terms.numbers[: len(of_numbers), t] = torch.from_numpy(of_numbers)
+        intercepts[t, 0] = intercept + constant
+        n_events[t] = rows.n_events[t]
+    n_steps = len(network.link.parents)
+    for v in range(n_targets - n_steps):
+        model, values = _values_of(network, rows.of_values[v][1].values)
+        intercepts[n_steps + v, 1:] = model.further_outputs(*values)[v].cpu()
     return Regressions(terms, intercepts, n_events)
+
+
+def _tasks(network: MultiTaskNetwork, rows: RegressionRows) -> Iterator[_Task]:
+    for k, (parent, (of_step, targets)) in enumerate(zip(network.link.parents, rows.of_steps, strict=True)):
+        yield _Task(of_step, targets.labels[:, k], targets.counts(k, parent).astype(np.float64), "logistic")
+    for v, (of_value, targets) in enumerate(rows.of_values):
+        model, values = _values_of(network, targets.values)
+        y, weights = (x[:, v].cpu().numpy() for x in model.regressed(*values))
+        yield _Task(of_value, y, weights.astype(np.float64), model.family)
+
+
+def _values_of(network: MultiTaskNetwork, values: Values | None) -> tuple[ValueModel, Sequence[Tensor]]:
+    """The model of the values, and some values and their weights on its device."""
+    model = cast("ValueModel", network.values)
+    return model, [torch.from_numpy(x).to(model.center.device) for x in cast("Values", values).arrays]
 
 
 def first_order_of(member: Member) -> Linear:

@@ -1,9 +1,10 @@
-"""The mean of a network and logistic regressions, in log-odds, which is the same network with other weights."""
+"""The mean of a network and regressions, in log-odds or in outputs of values: the same network with other weights."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
+from typing import cast
 
 import numpy as np
 import torch
@@ -12,46 +13,88 @@ from torch import Tensor
 
 from sklearn_fsmd.inference import in_chunks_alone
 from sklearn_fsmd.network import FM, MultiTaskNetwork
-from sklearn_fsmd.training.level import binary_tasks_of, information, loss_at_best_level, trials
+from sklearn_fsmd.training.level import (
+    LabelledOutputs,
+    binary_tasks_of,
+    effective_counts,
+    information,
+    loss_at_best_level,
+    trials,
+)
 from sklearn_fsmd.training.member_logits import MemberLogits
 from sklearn_fsmd.training.net import Net
 from sklearn_fsmd.training.regression import Regressions, first_order_of
+from sklearn_fsmd.training.value_level import loss_at_best_level as loss_of_values
 
-EVENTS_OF_HALF, SPREAD, LEAST_EXPECTED, LEAST = 3000, 0.3, 0.1, 0.05
-"""The prior of the network's share: the number of events for which its mean is ½, its standard deviation, and the
-smallest mean; and the smallest share. See `share_of`.
+EVENTS_OF_HALF, VALUES_OF_HALF, SPREAD, LEAST_EXPECTED, LEAST = 3000, 10_000, 0.3, 0.1, 0.05
+"""The prior of the network's share: the numbers of events and of values for which its mean is ½, its standard
+deviation, and the smallest mean; and the smallest share. See `share_of`.
 """
 
 
 @torch.inference_mode()
-def average(net: Net, regressions: Regressions, parts: Sequence[MemberLogits]) -> np.ndarray:
-    """Average a network with regressions, in log-odds, by shares that the validation rows determine.
+def average(
+    net: Net, regressions: Regressions, parts: Sequence[MemberLogits], valid: MemberLogits | None
+) -> np.ndarray:
+    """Average a network with regressions by shares that the validation rows determine.
 
     Parameters
     ----------
     net : its network, whose slopes are still 1, is changed: both the averaged weights and those with which training
         goes on.
-    parts : logits of training rows and, optionally, of validation rows, which are changed alike.
+    parts : logits of several sets of rows, which are changed alike.
+    valid : the one of the validation rows; None if there are none.
 
     Returns
     -------
-    shares : (K,), the share of the network; the rest is that of the regression.
+    shares : (K + V,), the share of the network; the rest is that of the regression.
     """
-    network, parents = net.module_, net.module_.link.parents
-    added = [in_chunks_alone(partial(regressions.logits, network), *part.inputs) for part in parts]
-    expected = expected_shares(regressions.n_events)
-    shares, has = expected.copy(), regressions.n_events > 0
-    if len(parts) > 1:
-        valid, z_regression = parts[1], added[1].cpu().numpy().astype(np.float64)
-        rows = binary_tasks_of(valid.labelled(), len(parents))
-        counts, bias = trials(parents, rows), valid.bias_logits().cpu().numpy().astype(np.float64)
-        for k in np.flatnonzero(has & (information(parents, rows) > 0)):
-            used = counts[:, k] > 0
-            z, rest = rows.logits[used, k].astype(np.float64), bias[used, k]
-            labels, weights = rows.labels[used, k], counts[used, k]
-            shares[k] = share_of(z - rest, z_regression[used, k], rest, labels, weights, expected[k])
+    added = [in_chunks_alone(partial(regressions.outputs, net.module_), *part.inputs) for part in parts]
+    n_steps = len(net.module_.link.parents)
+    shares = expected_shares(regressions.n_events, n_steps)
+    for part, outputs in zip(parts, added, strict=True):
+        if part is valid:
+            shares[:n_steps] = _shares_of_steps(net.module_, valid, outputs, shares[:n_steps])
+            shares[n_steps:] = _shares_of_values(net.module_, valid.labelled(), outputs, shares[n_steps:])
     _combine(net, shares, regressions, 1 - shares, parts, added)
     return shares
+
+
+def _shares_of_steps(
+    network: MultiTaskNetwork, valid: MemberLogits, of_regressions: Tensor, expected: np.ndarray
+) -> np.ndarray:
+    """The shares of the network for each step, ``(K,)``."""
+    parents, shares = network.link.parents, expected.copy()
+    rows, z_regression = binary_tasks_of(valid.labelled(), len(parents)), _float64(of_regressions)
+    counts, bias = trials(parents, rows), _float64(valid.bias_logits())
+    for k in np.flatnonzero((expected < 1) & (information(parents, rows) > 0)):
+        used = counts[:, k] > 0
+        z, rest = rows.logits[used, k].astype(np.float64), bias[used, k]
+        labels, weights = rows.labels[used, k], counts[used, k]
+        shares[k] = share_of(z - rest, z_regression[used, k], rest, labels, weights, expected[k])
+    return shares
+
+
+def _shares_of_values(
+    network: MultiTaskNetwork, valid: LabelledOutputs, of_regressions: Tensor, expected: np.ndarray
+) -> np.ndarray:
+    """The shares of the network for each value, ``(V,)``."""
+    shares, model = expected.copy(), network.values
+    if model is None or valid.weights is None:
+        return shares
+    n_steps = len(network.link.parents)
+    y, weights = map(_float64, model.regressed(valid.labels[:, n_steps:], valid.weights[:, n_steps:]))
+    of_values = (cast("Tensor", network.split(x)[1]) for x in (valid.outputs, of_regressions))
+    z, z_regression = (_float64(x[..., 0]) for x in of_values)
+    for v in np.flatnonzero((expected < 1) & weights.any(axis=0)):
+        used = weights[:, v] > 0
+        parts = z[used, v], z_regression[used, v], y[used, v], effective_counts(weights[used, v])
+        shares[v] = share_of_value(*parts, expected[v], multiplies=model.family == "poisson")
+    return shares
+
+
+def _float64(x: Tensor) -> np.ndarray:
+    return x.cpu().numpy().astype(np.float64)
 
 
 @torch.inference_mode()
@@ -63,16 +106,18 @@ def replace(
     `net` and `parts` are changed as by `average`, which has returned the `shares`.
     """
     difference = regressions.minus(former)
-    added = [in_chunks_alone(partial(difference.logits, net.module_), *part.inputs) for part in parts]
+    added = [in_chunks_alone(partial(difference.outputs, net.module_), *part.inputs) for part in parts]
     _combine(net, np.ones_like(shares), difference, 1 - shares, parts, added)
 
 
-def expected_shares(n_events: np.ndarray) -> np.ndarray:
-    """The network's share of the log-odds that is expected with so many events: ½ at `EVENTS_OF_HALF`; 1 for 0 events.
+def expected_shares(n_events: np.ndarray, n_steps: int) -> np.ndarray:
+    """The network's share that is expected with so many events of each step, and then so many values of each target.
 
-    With few events the regression is better, with many the network. A step with 0 events has no regression.
+    With few events the regression is better, with many the network. A target with 0 events has no regression, and the
+    share 1.
     """
-    shares = np.maximum(n_events / (n_events + EVENTS_OF_HALF), LEAST_EXPECTED)
+    of_half = np.where(np.arange(len(n_events)) < n_steps, EVENTS_OF_HALF, VALUES_OF_HALF)
+    shares = np.maximum(n_events / (n_events + of_half), LEAST_EXPECTED)
     return np.where(n_events > 0, shares, 1.0).round(4)
 
 
@@ -92,6 +137,23 @@ def share_of(
     return round(float(minimize_scalar(loss, bounds=(LEAST, 1), method="bounded", options={"xatol": 1e-7}).x), 4)
 
 
+def share_of_value(
+    z: np.ndarray, z_regression: np.ndarray, y: np.ndarray, w: np.ndarray, expected: float, *, multiplies: bool
+) -> float:
+    """The most probable share of the output `z` in its mean with `z_regression`, at the best level.
+
+    The mean of `y` is ``level + share · z + (1 − share) · z_regression``, or with `multiplies` the exponential of this.
+    The prior of the share is normal, with the mean `expected`. Arrays are ``(n,)``; `w` are weights.
+    """
+
+    def loss(share: float) -> float:
+        mean = share * z + (1 - share) * z_regression
+        prior = ((share - expected) / SPREAD) ** 2 / 2
+        return loss_of_values(np.exp(mean.clip(-700, 700)) if multiplies else mean, y, w, multiplies=multiplies) + prior
+
+    return round(float(minimize_scalar(loss, bounds=(LEAST, 1), method="bounded", options={"xatol": 1e-7}).x), 4)
+
+
 def _combine(
     net: Net,
     of_network: np.ndarray,
@@ -100,29 +162,34 @@ def _combine(
     parts: Sequence[MemberLogits],
     added: Sequence[Tensor],
 ) -> None:
-    """Multiply the log-odds of the network by `of_network` ``(K,)``, and add those of regressions times others.
+    """Multiply the outputs of the network by `of_network` ``(K + V,)``, and add those of regressions times others.
 
-    `added` are the log-odds of the regressions for the `parts`.
+    `added` are the outputs of the regressions for the `parts`.
     """
     factors = [torch.from_numpy(x).to(net.module_.slopes) for x in (of_network, of_regression)]
     _fold(net.module_, regressions, *factors)
     if net.average_.others:
         with net.average_.other_set():
             _fold(net.module_, regressions, *factors)
-    for part, logits in zip(parts, added, strict=True):
-        part.average(factors[0], factors[1] * logits)
+    share, rest = (_per_output(net.module_, factor) for factor in factors)
+    for part, outputs in zip(parts, added, strict=True):
+        part.average(share, rest * outputs)
+
+
+def _per_output(network: MultiTaskNetwork, of_targets: Tensor) -> Tensor:
+    """A number for each output of the network, ``(K + V·P,)``, from one for each target, ``(K + V,)``."""
+    n_steps, n_outputs = len(network.link.parents), network.towers.output.bias.shape[1]
+    return torch.cat((of_targets[:n_steps], of_targets[n_steps:].repeat_interleave(n_outputs)))
 
 
 def _fold(network: MultiTaskNetwork, regressions: Regressions, of_network: Tensor, of_regression: Tensor) -> None:
-    """Multiply the terms of each member by `of_network` ``(K,)``, and add the regressions times `of_regression`."""
-    n, terms = len(of_network), regressions.terms
+    """Multiply the terms of each member by `of_network` ``(K + V,)``, and add the regressions times `of_regression`."""
+    terms = regressions.terms
     for member in network.members:
         output, linear, low_order = member.towers.output, first_order_of(member), member.low_order
-        output.weight[:n] *= of_network[:, None, None]
-        output.bias[:n] *= of_network[:, None]
-        output.bias[:n, 0] += of_regression * regressions.intercepts
+        output.weight.mul_(of_network[:, None, None])
+        output.bias.mul_(of_network[:, None]).add_(of_regression[:, None] * regressions.intercepts)
         if isinstance(low_order, FM) and low_order.weights is not None:
-            low_order.weights[:n] *= of_network[:, None]
+            low_order.weights.mul_(of_network[:, None])
         for weight, other in ((linear.categories.weight, terms.categories.weight), (linear.numbers, terms.numbers)):
-            weight[:, :n] *= of_network
-            weight[:, :n] += other * of_regression
+            weight.mul_(of_network).add_(other * of_regression)

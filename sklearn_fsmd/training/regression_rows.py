@@ -1,21 +1,21 @@
-"""Whether a fit adds logistic regressions to its network, and the rows on which they are fitted."""
+"""Whether a fit adds regressions to its network, and the rows on which they are fitted."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import NamedTuple, cast
 
 import numpy as np
 
 from sklearn_fsmd.encoding.columns import evenly_spaced
 from sklearn_fsmd.encoding.table import Encoded, FeatureEncoder
-from sklearn_fsmd.encoding.targets import LabelledRows, StepSums, Targets
+from sklearn_fsmd.encoding.targets import LabelledRows, StepSums, Targets, Values
 from sklearn_fsmd.parameters import LOW_ORDER, NetworkParameters, TrainingParameters
 from sklearn_fsmd.training.regression_columns import N_COSINES
 
-FEW_ROWS, FEW_EVENTS = 100_000, 10_000
-"""With fewer rows than these, or fewer labels of the rarer class of a step, "auto" adds regressions."""
+FEW_ROWS, FEW_EVENTS, FEW_VALUES = 100_000, 10_000, 100_000
+"""With fewer rows than these, fewer labels of the rarer class of a step, or fewer known values, "auto" adds them."""
 MOST_VALUES = 5_000_000
 """With more values of all categories and lists together, "auto" adds none: each task needs weights of its own."""
 MOST_ENTRIES = 10_000_000
@@ -23,7 +23,7 @@ MOST_ENTRIES = 10_000_000
 
 
 def adds_regressions(
-    p: NetworkParameters, n_rows: int, rows: Encoded, steps: StepSums, n_training: int, encoder: FeatureEncoder
+    p: NetworkParameters, n_rows: int, rows: Encoded, n_events: np.ndarray, n_training: int, encoder: FeatureEncoder
 ) -> bool:
     """Whether a fit averages its network with regressions.
 
@@ -31,8 +31,8 @@ def adds_regressions(
     ----------
     n_rows : number of rows of the fit, with validation rows.
     rows : the training rows, or those of them that the regressions could be fitted on.
-    steps : the sums over the labels of all training rows.
-    n_training : the number of these.
+    n_events : as returned by :func:`n_events_of`.
+    n_training : the number of training rows.
 
     Raises
     ------
@@ -52,13 +52,37 @@ def adds_regressions(
         return bool(p.logistic_regression)
     has_few_rows = n_rows < FEW_ROWS and len(rows) <= most_rows(rows, len(encoder.categories))
     is_suitable = encoder.n_rows <= MOST_VALUES and len(rows) == n_training
-    return is_suitable and (has_few_rows or has_few_events(steps))
+    n_steps = len(n_events) - len(p.value_targets or ())
+    return is_suitable and (has_few_rows or has_few_events(n_events, n_steps))
 
 
-def has_few_events(steps: StepSums) -> bool:
-    """Whether the rarer class of a step has so few labels that "auto" adds regressions."""
-    n_events = steps.n_events
-    return bool(((n_events > 0) & (n_events < FEW_EVENTS)).any())
+def has_few_events(n_events: np.ndarray, n_steps: int) -> bool:
+    """Whether a step has so few labels of its rarer class, or a value is so seldom known, that "auto" adds regressions.
+
+    `n_events` are those of the steps and then of the values.
+    """
+    few = np.where(np.arange(len(n_events)) < n_steps, FEW_EVENTS, FEW_VALUES)
+    return bool(((n_events > 0) & (n_events < few)).any())
+
+
+def n_events_of(steps: StepSums, targets: Targets, n_training: int) -> np.ndarray:
+    """Effective number of the labels of the rarer class of each step, and of the known values of each value target.
+
+    Parameters
+    ----------
+    steps : the sums over the labels of all training rows.
+    targets : those of these rows or of a sample of them.
+    n_training : the number of training rows.
+
+    Returns
+    -------
+    n_events : (K + V,)
+    """
+    if targets.values is None:
+        return steps.n_events
+    weights = targets.values.weights.astype(np.float64)
+    n_known = weights.sum(axis=0) ** 2 / np.square(weights).sum(axis=0).clip(1e-30)
+    return np.append(steps.n_events, n_known * (n_training / max(len(weights), 1)))
 
 
 def most_rows(rows: Encoded, n_categories: int) -> int:
@@ -76,11 +100,13 @@ class RegressionRows(NamedTuple):
     Attributes
     ----------
     of_steps : the rows for each of the `K` steps.
-    n_events : ``(K,)``, the number of labels of the rarer class in all training rows.
+    of_values : the rows for each of the `V` values.
+    n_events : ``(K + V,)``, the number of labels of the rarer class, or of known values, in all training rows.
     n_categories : how many of the code columns are categories, not bins.
     """
 
     of_steps: list[LabelledRows]
+    of_values: list[LabelledRows]
     n_events: np.ndarray
     n_categories: int
 
@@ -90,7 +116,7 @@ def rows_of_fits(
     train: LabelledRows,
     held_out: LabelledRows | None,
     parents: Sequence[int | None],
-    steps: StepSums,
+    n_events: np.ndarray,
     n_categories: int,
 ) -> list[RegressionRows]:
     """The training rows, and then these with the validation rows that were set aside from them, if there are any.
@@ -101,16 +127,16 @@ def rows_of_fits(
     Parameters
     ----------
     held_out : with weights in the units of the training rows, and without statistics of the targets.
-    steps : the sums over the labels of all training rows.
+    n_events : as returned by :func:`n_events_of`.
     """
     parts = [train] if held_out is None or p.warm_start else [train, held_out]
-    return [samples(parts[:n], parents, steps, n_categories) for n in range(1, len(parts) + 1)]
+    return [samples(parts[:n], parents, n_events, n_categories) for n in range(1, len(parts) + 1)]
 
 
 def samples(
-    parts: Sequence[LabelledRows], parents: Sequence[int | None], steps: StepSums, n_categories: int
+    parts: Sequence[LabelledRows], parents: Sequence[int | None], n_events: np.ndarray, n_categories: int
 ) -> RegressionRows:
-    """The rows that the regression of each step is fitted on: all of them, or a sample that takes them evenly.
+    """The rows that the regression of each target is fitted on: all of them, or a sample that takes them evenly.
 
     A sample has the events of a step if they are rare, and half of the rows are of each class if there are enough. So
     its level is not that of the data, and is set afterwards.
@@ -120,16 +146,20 @@ def samples(
     parts : the training rows and, optionally, others.
     """
     n, most = sum(len(rows) for rows, _ in parts), most_rows(parts[0][0], n_categories)
+    n_values = len(n_events) - len(parents)
     if n <= most:
-        return RegressionRows([_joined([_taken(part) for part in parts])] * len(parents), steps.n_events, n_categories)
-    of_steps = []
-    for k, parent in enumerate(parents):
-        chosen = (_sample(targets, k, parent, most * len(rows) // n) for rows, targets in parts)
-        of_steps.append(_joined([_taken(part, indices) for part, indices in zip(parts, chosen, strict=True)]))
-    return RegressionRows(of_steps, steps.n_events, n_categories)
+        everything = _joined([_taken(part) for part in parts])
+        return RegressionRows([everything] * len(parents), [everything] * n_values, n_events, n_categories)
+
+    def sampled(choose: Callable[[Targets, int], np.ndarray]) -> LabelledRows:
+        return _joined([_taken(part, choose(part[1], most * len(part[0]) // n)) for part in parts])
+
+    of_steps = [sampled(partial(_sample, k, parent)) for k, parent in enumerate(parents)]
+    of_values = [sampled(partial(_sample_of_value, v)) for v in range(n_values)]
+    return RegressionRows(of_steps, of_values, n_events, n_categories)
 
 
-def _sample(targets: Targets, k: int, parent: int | None, most: int) -> np.ndarray:
+def _sample(k: int, parent: int | None, targets: Targets, most: int) -> np.ndarray:
     """Indices of up to `most` of the rows in which step `k` took place."""
     used, label = targets.counts(k, parent) > 0, targets.labels[:, k]
     positive, negative = np.flatnonzero(used & (label == 1)), np.flatnonzero(used & (label == 0))
@@ -138,12 +168,18 @@ def _sample(targets: Targets, k: int, parent: int | None, most: int) -> np.ndarr
     return np.sort(np.concatenate([positive, negative]))
 
 
+def _sample_of_value(v: int, targets: Targets, most: int) -> np.ndarray:
+    """Indices of up to `most` of the rows in which value `v` is known."""
+    known = np.flatnonzero(cast("Values", targets.values).weights[:, v] > 0)
+    return known[evenly_spaced(len(known), most)]
+
+
 def _taken(part: LabelledRows, chosen: np.ndarray | None = None) -> LabelledRows:
-    """Some of the rows, or all of them; without values, of which regressions know nothing."""
+    """Some of the rows, or all of them."""
     rows, targets = part
     if chosen is None:
-        return (rows if rows.rows is None else rows.take(np.arange(len(rows)))), replace(targets, values=None)
-    return rows.take(chosen), replace(targets.part(chosen), values=None)
+        return (rows if rows.rows is None else rows.take(np.arange(len(rows)))), targets
+    return rows.take(chosen), targets.part(chosen)
 
 
 def _joined(parts: Sequence[LabelledRows]) -> LabelledRows:

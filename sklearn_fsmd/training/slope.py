@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import cast
 
 import numpy as np
 import torch
 from scipy.optimize import minimize_scalar
 from torch import Tensor
 
-from sklearn_fsmd.network import MultiTaskNetwork
+from sklearn_fsmd.network import MultiTaskNetwork, ValueModel
 from sklearn_fsmd.training.level import (
     LabelledLogits,
     LabelledOutputs,
@@ -18,7 +19,9 @@ from sklearn_fsmd.training.level import (
     information,
     loss_at_best_level,
     trials,
+    value_targets_of,
 )
+from sklearn_fsmd.training.value_level import correct_slopes
 
 SPREAD = 0.3
 """Standard deviation of the prior of log(slope), whose mean is 0."""
@@ -47,6 +50,12 @@ def set_slopes(
     present_slopes = network.slopes.cpu().numpy()
     factors = slope_factors(network.link.parents, train, valid, bias_logits.cpu().numpy(), rates, present_slopes)
     network.slopes *= torch.from_numpy(factors).to(network.slopes)
+
+
+@torch.inference_mode()
+def set_slopes_of_values(network: MultiTaskNetwork, valid: LabelledOutputs) -> None:
+    """Set the slopes of expected values by the values of the validation rows."""
+    correct_slopes(cast("ValueModel", network.values), value_targets_of(network, valid))
 
 
 def slope_factors(

@@ -69,11 +69,14 @@ def split(rows: Encoded, targets: Targets, is_valid: np.ndarray) -> tuple[Labell
 
 
 def _in_units_of(targets: Targets, train: np.ndarray, others: Targets) -> Targets:
-    """Labels of other rows, with weights divided by the mean weight of the training rows in each task."""
-    if targets.weights is None or others.weights is None:
-        return Targets(others.labels, None)
-    factors = factors_of(len(train), targets.weights[train].sum(axis=0, dtype=np.float64))
-    return Targets(others.labels, (others.weights * factors).astype(np.float32))
+    """Other rows with their weights divided by the mean weight of the training rows in each task."""
+    weights, values, of_train = others.weights, others.values, targets.part(train)
+    if weights is not None and of_train.weights is not None:
+        factors = factors_of(len(train), of_train.weights.sum(axis=0, dtype=np.float64))
+        weights = (weights * factors).astype(np.float32)
+    if values is not None and of_train.values is not None:
+        values = values.in_float32(of_train.values.factors(of_train.labels, of_train.full_weights))
+    return Targets(others.labels, weights, values)
 
 
 def early_stopping_of(

@@ -16,8 +16,9 @@ from sklearn_fsmd import DeepFMClassifier, FSClassifier, FSMDClassifier, MultiTa
 from sklearn_fsmd.datasets import make_funnel
 from sklearn_fsmd.encoding.sources import sizes
 from sklearn_fsmd.encoding.table import Encoded
-from sklearn_fsmd.encoding.targets import StepSums, Targets
+from sklearn_fsmd.encoding.targets import StepSums, Targets, Values
 from sklearn_fsmd.network import Lists, Ragged
+from sklearn_fsmd.network.values import VALUE_LOSSES
 from sklearn_fsmd.training import corrections, regression, regression_columns, regression_mean, regression_rows, ridge
 from sklearn_fsmd.training.regression_rows import RegressionRows, adds_regressions, samples
 from tests.conftest import SMALL, make_frame, supported
@@ -39,12 +40,12 @@ def step_logits(model, X):
 def fit_regressions(model, rows, targets, n_steps=2):
     """The regressions of a model on these rows, the same for each step."""
     n_events, n_categories = np.ones(n_steps), len(model._encoder.main.categories)
-    return regression.fit(model.module_, RegressionRows([(rows, targets)] * n_steps, n_events, n_categories))
+    return regression.fit(model.module_, RegressionRows([(rows, targets)] * n_steps, [], n_events, n_categories))
 
 
 def sampled(model, rows, targets):
-    steps = StepSums.from_targets(targets, CHAIN)
-    return samples([(rows, targets)], CHAIN, steps, len(model._encoder.main.categories))
+    n_events = StepSums.from_targets(targets, CHAIN).n_events
+    return samples([(rows, targets)], CHAIN, n_events, len(model._encoder.main.categories))
 
 
 def with_lists(X):
@@ -102,7 +103,7 @@ def test_bins_do_not_fit_noise_where_events_are_rare():
     X, X_new, y_new = pd.DataFrame(x[:10_000], columns=names), pd.DataFrame(x[10_000:], columns=names), y[10_000:]
     model = MultiTaskClassifier(**WITHOUT | {"numeric_bins": 48, "max_epochs": 1}).fit(X, y[:10_000])
     found = fit_regressions(model, model._encoder.encode(X), model._targets.encode(y[:10_000], None, (None,)), 1)
-    logits = found.logits(model.module_, *model._encoder.encode(X_new).tensors()).numpy()
+    logits = found.outputs(model.module_, *model._encoder.encode(X_new).tensors()).numpy()
     of_numbers = LogisticRegression(C=0.1).fit(X, y[:10_000]).decision_function(X_new)
     assert roc_auc_score(y_new, logits[:, 0]) > roc_auc_score(y_new, of_numbers) - 0.01
 
@@ -118,7 +119,7 @@ def test_numbers_far_beyond_those_of_the_training_rows_count_as_the_largest_of_t
     found = fit_regressions(model, rows, targets, 1)
     largest = X[1:].nlargest(1, "x")
     far, near = (model._encoder.encode(some.assign(city="a")) for some in (X[:1], largest))
-    logits = [float(found.logits(model.module_, *some.tensors())) for some in (far, near)]
+    logits = [float(found.outputs(model.module_, *some.tensors())) for some in (far, near)]
     assert 0.5 < logits[1] < 5
     assert logits[0] == pytest.approx(logits[1])
 
@@ -131,7 +132,7 @@ def test_bins_fit_curves():
     model = MultiTaskClassifier(**WITHOUT | {"numeric_bins": 48, "max_epochs": 1}).fit(X, y)
     rows = model._encoder.encode(X)
     found = fit_regressions(model, rows, model._targets.encode(y, None, (None,)), 1)
-    assert roc_auc_score(y, found.logits(model.module_, *rows.tensors()).numpy()[:, 0]) > roc_auc_score(y, p) - 0.02
+    assert roc_auc_score(y, found.outputs(model.module_, *rows.tensors()).numpy()[:, 0]) > roc_auc_score(y, p) - 0.02
 
 
 def test_the_regression_is_that_of_scikit_learn_on_its_columns(monkeypatch):
@@ -156,7 +157,7 @@ def test_the_regression_is_that_of_scikit_learn_on_its_columns(monkeypatch):
         if first >= encoder.offsets[len(encoder.categories)]:  # cosines instead of the columns of bins
             x[:, first + 1 : first + 5] = x[:, first + 1 : first + n] @ cosines(n - 1)
             x[:, first + 5 : first + n] = 0
-    logits = found.logits(network, *rows.tensors()).numpy()
+    logits = found.outputs(network, *rows.tensors()).numpy()
     clicked = Y["click"] == 1
     for k, used in enumerate([np.full(len(X), True), clicked]):
         expected = LogisticRegression(C=0.1, max_iter=1000, tol=1e-8).fit(x[used], Y.iloc[:, k][used])
@@ -174,7 +175,7 @@ def test_regressions_on_rare_events_are_fitted_to_the_end(monkeypatch):
     small = {"embedding_dim": 2, "batch_size": 8192, "target_statistics": None, "early_stopping": False}
     model = MultiTaskClassifier(**WITHOUT | small | {"link": "independent", "max_epochs": 1}).fit(X, y)
     rows, targets = model._encoder.encode(X), model._targets.encode(y, None, (None,))
-    logits = fit_regressions(model, rows, targets, 1).logits(model.module_, *rows.tensors()).numpy()[:, 0]
+    logits = fit_regressions(model, rows, targets, 1).outputs(model.module_, *rows.tensors()).numpy()[:, 0]
     x = OneHotEncoder().fit_transform(X)
     expected = LogisticRegression(C=0.1, max_iter=1000, tol=1e-10).fit(x, y).decision_function(x)
     np.testing.assert_allclose(logits, expected, atol=0.05)
@@ -220,14 +221,16 @@ def test_the_network_becomes_the_mean_of_both(variant, monkeypatch):
     X_val, Y_val = X[600:], Y[600:]
     before, average = [], regression_mean.average
 
-    def recording(net, regressions, parts):
-        network, rows = net.module_, parts[1].inputs
-        of_network = parts[1].outputs(shown=False).numpy()[:, : len(network.link.parents)].copy()
-        of_regression = regressions.logits(network, *rows).numpy()
+    def recording(net, regressions, parts, valid):
+        assert valid is parts[1]
+        network, rows = net.module_, valid.inputs
+        of_network = valid.outputs(shown=False).numpy().copy()
+        of_regression = regressions.outputs(network, *rows).numpy()
         before.extend([of_network, of_regression, network.slopes.numpy().copy()])
-        shares = average(net, regressions, parts)
+        shares = average(net, regressions, parts, valid)
         # What is stored of the logits is changed like the network.
-        torch.testing.assert_close(parts[1].outputs(shown=False), network(*rows), rtol=1e-4, atol=1e-4)
+        for part in parts:
+            torch.testing.assert_close(part.outputs(shown=False), network(*part.inputs), rtol=1e-4, atol=1e-4)
         return shares
 
     monkeypatch.setattr(corrections.regression_mean, "average", recording)
@@ -238,11 +241,14 @@ def test_the_network_becomes_the_mean_of_both(variant, monkeypatch):
     assert ((shares >= regression_mean.LEAST) & (shares <= 1)).all()
     assert (shares < 1).any()
     if "n_members" not in params:
+        n_steps, n_outputs = len(slopes), model.module_.towers.output.bias.shape[1]
+        shares = np.append(shares[:n_steps], shares[n_steps:].repeat(n_outputs))
         expected = shares * of_network + (1 - shares) * of_regression
-        expected *= model.module_.slopes.numpy() / slopes
-        difference = step_logits(model, X_val)[:, : len(shares)] - expected
+        expected[:, :n_steps] *= model.module_.slopes.numpy()
+        difference = model.module_(*model._rows(X_val).tensors()).detach().numpy() - expected
         np.testing.assert_allclose(difference, np.broadcast_to(difference[0], difference.shape), atol=1e-4)
-    assert np.std(of_regression, axis=0).min() > 0.1
+        np.testing.assert_allclose(difference[:, n_steps:], 0, atol=1e-4)  # the level of values is elsewhere
+    assert np.std(of_regression[:, : len(slopes)], axis=0).min() > 0.1
 
 
 def test_the_means_are_right_afterwards(funnel):
@@ -251,16 +257,73 @@ def test_the_means_are_right_afterwards(funnel):
     np.testing.assert_allclose(model.predict_marginals(X).mean(axis=0), Y.mean(), rtol=0.01)
 
 
-def test_values_are_predicted_as_before():
-    X, Y = make_funnel(1500, watch_time=True, random_state=0, return_X_y=True)
-    values = {"value_targets": ["watch_seconds"], "value_parents": {"watch_seconds": "click"}, "fm_sharing": "per_task"}
-    with_regression, without = (
-        FSMDClassifier(**SMALL | values, logistic_regression=how).fit(X, Y) for how in (True, False)
-    )
-    np.testing.assert_allclose(
-        with_regression.predict_values(X, conditional=True), without.predict_values(X, conditional=True), rtol=1e-4
-    )
-    assert abs(with_regression.predict_marginals(X) - without.predict_marginals(X)).max() > 0.02
+VALUES = {"value_targets": ["amount"], "value_parents": {"amount": "purchase"}}
+
+
+def purchases(n, n_campaigns, spread, seed):
+    """Impressions, of which 6 % have a purchase, and the expected amount of each; campaigns differ by `spread`."""
+    random = np.random.default_rng(seed)
+    campaign, users = random.integers(0, n_campaigns, n), [f"u{u}" for u in random.integers(0, 2000, n)]
+    X = pd.DataFrame({"campaign": [f"c{c}" for c in campaign], "user": users, "x": random.normal(size=n)})
+    expected = np.exp(3 + spread * random.normal(size=n_campaigns))[campaign]
+    click = random.uniform(size=n) < 0.3
+    purchase = click & (random.uniform(size=n) < 0.2)
+    amount = np.where(purchase, expected * np.exp(random.normal(0, 0.5, n) - 0.125), np.nan)
+    return X, pd.DataFrame({"click": click, "purchase": purchase, "amount": amount}).astype(float), expected
+
+
+@pytest.mark.parametrize("value_loss", VALUE_LOSSES)
+def test_few_values_are_predicted_better(value_loss):
+    """About 800 purchases: more than half of the variance between 20 campaigns is found; without them, nothing is."""
+    for spread in (0.0, 0.6):
+        X, Y, truth = purchases(18_000, 20, spread, 0)
+        train, new = slice(0, 14_000), slice(14_000, None)
+        model = FSMDClassifier(**VALUES, value_loss=value_loss, random_state=0).fit(X[train], Y[train])
+        error = model.predict_values(X[new], conditional=True)[:, 0] / truth[new] - 1
+        of_mean = Y["amount"][train].mean() / truth[new] - 1
+        assert model.network_shares_[2] < 0.5
+        if spread:
+            assert np.square(error).mean() < 0.5 * np.square(of_mean).mean()
+        else:
+            assert np.sqrt(np.square(error).mean()) < 0.1
+
+
+@pytest.mark.parametrize("value_loss", VALUE_LOSSES)
+def test_the_regression_of_equal_values_is_a_constant(value_loss):
+    X, Y, _ = purchases(3000, 5, 0.5, 0)
+    model = FSMDClassifier(**SMALL | VALUES, value_loss=value_loss).fit(X, Y.assign(amount=Y["purchase"] * 7))
+    assert model.network_shares_[2] < 0.5
+    np.testing.assert_allclose(model.predict_values(X, conditional=True), 7, rtol=0.1)
+
+
+def test_zeros_among_few_values_are_predicted_too():
+    X, Y, _ = purchases(14_000, 5, 0.0, 0)
+    is_free = (X["campaign"] == "c0") & (np.arange(len(X)) % 4 > 0)
+    amount = Y["amount"].where(~is_free | Y["amount"].isna(), 0.0)
+    model = FSMDClassifier(**VALUES, random_state=0).fit(X, Y.assign(amount=amount))
+    values = model.predict_values(X, conditional=True)[:, 0]
+    np.testing.assert_allclose(values[Y["purchase"] == 1].mean(), amount.mean(), rtol=0.05)
+
+
+@pytest.mark.parametrize("multiplies", [False, True])
+@pytest.mark.parametrize("share", [0.2, 0.5, 0.9])
+def test_many_validation_values_determine_the_share(share, multiplies):
+    random = np.random.RandomState(0)
+    z, other = random.normal(size=(2, 100_000))
+    mean = 1 + share * z + (1 - share) * other
+    y = random.poisson(np.exp(mean)) if multiplies else mean + random.normal(size=len(z))
+    found = regression_mean.share_of_value(z, other, y, np.ones(len(z)), 0.5, multiplies=multiplies)
+    assert found == pytest.approx(share, abs=0.03)
+
+
+@pytest.mark.parametrize("multiplies", [False, True])
+def test_few_validation_values_leave_the_share_near_the_expected_one(multiplies):
+    random = np.random.RandomState(0)
+    z, other = random.normal(size=(2, 5))
+    y = random.exponential(size=5)
+    for expected in (0.2, 0.5, 0.8):
+        found = regression_mean.share_of_value(z, other, y, np.ones(5), expected, multiplies=multiplies)
+        assert found == pytest.approx(expected, abs=0.3)
 
 
 @pytest.mark.parametrize("share", [0.2, 0.5, 0.9])
@@ -272,8 +335,10 @@ def test_many_validation_rows_determine_the_share(share):
 
 
 def test_the_more_events_the_larger_the_share_of_the_network():
-    shares = regression_mean.expected_shares(np.array([0, 1, 750, 3000, 297_000]))
+    shares = regression_mean.expected_shares(np.array([0, 1, 750, 3000, 297_000]), n_steps=5)
     np.testing.assert_allclose(shares, [1, 0.1, 0.2, 0.5, 0.99])
+    shares = regression_mean.expected_shares(np.array([3000, 0, 1, 2500, 10_000, 990_000]), n_steps=1)
+    np.testing.assert_allclose(shares, [0.5, 1, 0.1, 0.2, 0.5, 0.99])
 
 
 @pytest.mark.parametrize("expected", [0.2, 0.5, 0.8])
@@ -297,7 +362,7 @@ def decision(n, events, n_codes=20, n_training=None, n_values=1000, **params):
     rows = Encoded(np.zeros((n, n_codes), np.int32), np.zeros((n, 0), np.float32))
     encoder = SimpleNamespace(lists={}, n_rows=n_values, categories=range(n_codes))
     n_training = n if n_training is None else n_training
-    return adds_regressions(MultiTaskClassifier(**params), n, rows, steps(n, events), n_training, encoder)
+    return adds_regressions(MultiTaskClassifier(**params), n, rows, steps(n, events).n_events, n_training, encoder)
 
 
 @pytest.mark.parametrize(
@@ -376,7 +441,7 @@ def test_the_unit_of_a_number_does_not_matter(unit, frame, monkeypatch):
     model = FSMDClassifier(**params).fit(X, Y)
     rows = model._encoder.encode(X)
     found = fit_regressions(model, rows, model._targets.encode(Y, None, CHAIN))
-    logits = found.logits(model.module_, *rows.tensors()).numpy()
+    logits = found.outputs(model.module_, *rows.tensors()).numpy()
     z = (X - X.mean()) / X.std(ddof=0)
     expected = LogisticRegression(C=0.1).fit(z, Y["click"]).decision_function(z)
     np.testing.assert_allclose(logits[:, 0], expected, atol=1e-3)
@@ -570,7 +635,7 @@ def test_rows_that_were_set_aside_are_learned_at_the_end(n_members, average_deca
     np.testing.assert_array_equal(model.network_shares_, before.network_shares_)
     torch.testing.assert_close(model.module_.slopes, before.module_.slopes, atol=0, rtol=0)
     inputs = model._rows(X_new).tensors()
-    change = (second.logits(model.module_, *inputs) - first.logits(model.module_, *inputs)).numpy()
+    change = (second.outputs(model.module_, *inputs) - first.outputs(model.module_, *inputs)).numpy()
     change *= (1 - model.network_shares_) * model.module_.slopes.numpy()
     assert change.std(axis=0).min() > 0.01
     difference = step_logits(model, X_new) - step_logits(before, X_new) - change  # that of the levels
@@ -649,3 +714,42 @@ def test_the_bits_do_not_depend_on_the_number_of_threads(funnel):
     params = supported(DeepFMClassifier, SMALL)
     one, two = (DeepFMClassifier(**params, n_threads=n).fit(X, Y).predict_marginals(X_new[:500]) for n in (1, 2))
     np.testing.assert_array_equal(one, two)
+
+
+@pytest.mark.parametrize(("n_known", "expected"), [(99_999, True), (100_000, False), (0, False)])
+def test_few_known_values_are_few_events(n_known, expected):
+    assert regression_rows.has_few_events(np.array([20_000, n_known]), n_steps=1) is expected
+
+
+def test_known_values_are_counted():
+    """The effective number of the values of all rows, of which these are a tenth."""
+    values = Values(np.ones((6, 1), np.float32), np.array([[1.0], [1], [2], [0], [0], [0]]), [0])
+    targets = Targets(np.ones((6, 1), np.float32), None, values)
+    n_events = regression_rows.n_events_of(steps(60, 20), targets, n_training=60)
+    np.testing.assert_allclose(n_events, [20, 10 * 4**2 / 6])
+
+
+def test_a_sample_has_rows_with_known_values(monkeypatch):
+    X, Y, _ = purchases(4000, 5, 0.5, 0)
+    found = fits_of(monkeypatch)
+    monkeypatch.setattr(regression_rows, "most_rows", lambda *_: 100)
+    FSMDClassifier(**SPLIT | VALUES, logistic_regression=True).fit(X, Y)
+    for rows, regressions in found:
+        ((of_value, targets),) = rows.of_values
+        assert len(of_value) == 100
+        assert (targets.values.weights > 0).all()  # noqa: PD011
+        assert regressions.n_events[2] == pytest.approx(Y["amount"][:3200].notna().sum())
+
+
+def test_values_that_were_set_aside_are_learned_too(tmp_path, monkeypatch):
+    X, Y, _ = purchases(1500, 5, 0.5, 0)
+    found, weights = fits_of(monkeypatch), 1.0 + np.arange(len(X)) % 7
+    X.join(Y).assign(weight=weights).to_parquet(tmp_path / "rows.parquet")
+    FSMDClassifier(**SPLIT | VALUES).fit(X, Y, sample_weight=weights)
+    FSMDClassifier(**SPLIT | VALUES).fit_dataset(tmp_path / "rows.parquet", list(Y), sample_weight="weight")
+    counts = [int((rows.of_values[0][1].values.weights > 0).sum()) for rows, _ in found]  # noqa: PD011
+    assert counts == [Y["amount"][:1200].notna().sum(), Y["amount"].notna().sum()] * 2
+    (_, of_table), (_, of_file) = (rows.of_values[0] for rows, _ in (found[1], found[3]))
+    np.testing.assert_allclose(of_file.values.weights, of_table.values.weights, rtol=1e-5)  # noqa: PD011
+    of_amount = of_table.values.weights[:, 0] / weights  # noqa: PD011
+    np.testing.assert_allclose(of_amount[of_amount > 0], of_amount.max(), rtol=1e-5)  # one unit for both parts

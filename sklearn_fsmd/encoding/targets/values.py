@@ -55,7 +55,11 @@ class Values:
 
     def scaled(self, labels: np.ndarray, weights: np.ndarray) -> Values:
         """Scale the weights to mean 1 over the rows in which the parent of a value has happened."""
-        return self.in_float32(factors_of(self.happened(labels, weights), self.weights.sum(axis=0, dtype=np.float64)))
+        return self.in_float32(self.factors(labels, weights))
+
+    def factors(self, labels: np.ndarray, weights: np.ndarray) -> np.ndarray:
+        """The factors of :meth:`scaled`, ``(V,)``."""
+        return factors_of(self.happened(labels, weights), self.weights.sum(axis=0, dtype=np.float64))
 
 
 class ValueEncoder:

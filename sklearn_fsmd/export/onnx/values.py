@@ -56,11 +56,13 @@ def per_impression(g: Graph, values: Value, marginals: Value, n_tasks: int, pare
 
 def _lognormal(g: Graph, values: LogNormal, members: Sequence[Parameters]) -> Value:
     """The probability of a value above 0, times the median of such values; for an ensemble the mean of the products."""
-    log_medians = [g.op("Mul", location, _array(values.scale)) for _, location in members]
+    at_location, at_odds = values.order.tolist()
+    log_medians = [g.op("Mul", outputs[at_location], _array(values.scale)) for outputs in members]
+    log_odds = [outputs[at_odds] for outputs in members]
     if len(members) == 1:
-        p_positive, log_median = g.sigmoid(members[0][0]), log_medians[0]
+        p_positive, log_median = g.sigmoid(log_odds[0]), log_medians[0]
     else:
-        log_ps = [g.op("Neg", g.op("Softplus", g.op("Neg", z))) for z, _ in members]
+        log_ps = [g.op("Neg", g.op("Softplus", g.op("Neg", z))) for z in log_odds]
         limit = _array(values.largest.log() - values.center)
         log_products = [g.op("Add", p, g.op("Min", m, limit)) for p, m in zip(log_ps, log_medians, strict=True)]
         log_median = g.op("Sub", _log_mean(g, log_products), _log_mean(g, log_ps))
