@@ -56,6 +56,11 @@ def weighted_product(p: Any, weights: Sequence[float] | np.ndarray | Mapping[Any
     p = as_pandas(p)
     if isinstance(p, pd.DataFrame):
         weights = _by_name(weights, list(p.columns))
+    elif isinstance(weights, Mapping) or (isinstance(weights, pd.Series) and weights.index.dtype.kind not in "iu"):
+        raise ValueError(
+            f"`weights` are given by name, {list(weights.keys())}, and `p` has no names. Pass a DataFrame as `p`, or a "
+            "list of weights in the order of its columns."
+        )
     p = np.asarray(p)
     if p.dtype.kind != "f":
         try:

@@ -369,3 +369,56 @@ def test_the_scale_of_weights_does_not_matter():
     labels = (random.uniform(size=300) < expit(0.3 * z)).astype(np.float32)
     few, many = (platt(z, labels, weights * scale, "click") for scale in (1e-3, 1e3))
     np.testing.assert_allclose(few, many, rtol=1e-5)
+
+
+def test_weights_that_correct_the_sampling_too_are_refused(sampled_log, tmp_path):
+    X, Y, kept, _ = sampled_log
+    X, Y, X_val, Y_val = X[kept][:500], Y[kept][:500], X[kept][500:], Y[kept][500:]
+    weights, of_val = (np.where(labels["click"] == 1, 2.0, 20.0) for labels in (Y, Y_val))
+    model = FSMDClassifier(**SMALL, negative_sampling_rate=0.1)
+    X.join(Y).assign(weight=weights).to_parquet(tmp_path / "rows.parquet")
+    per_label = np.stack([weights, np.ones(500)], axis=1)
+    for fit in (
+        lambda: model.fit(X, Y, sample_weight=weights),
+        lambda: model.fit(X, Y, sample_weight=per_label),
+        lambda: model.partial_fit(X, Y, sample_weight=weights),
+        lambda: model.fit_dataset(tmp_path / "rows.parquet", list(Y), sample_weight="weight"),
+        lambda: model.fit(X, Y, X_val=X_val, Y_val=Y_val, sample_weight_val=of_val),
+    ):
+        with pytest.raises(ValueError, match="10 times the weight .* together, they correct the sampling twice"):
+            fit()
+    model.fit(X, Y, sample_weight=np.linspace(1, 2, 500) * weights)  # weights of the user, not of the sampling alone
+    model.fit(X, Y, sample_weight=np.where(Y["click"] == 1, 2.0, 1.0))
+    FSMDClassifier(**SMALL).fit(X, Y, sample_weight=weights)
+
+
+def test_some_steps_can_be_calibrated(data, skewed):
+    X, Y = (part[4000:8000] for part in data)
+    click = skewed.snapshot().calibrate(X, Y, steps=["click"])
+    both, conversion = skewed.snapshot().calibrate(X, Y), skewed.snapshot().calibrate(X, Y, steps=[1])
+    np.testing.assert_array_equal(click.calibration_, [both.calibration_[0], [1, 0]])
+    np.testing.assert_array_equal(conversion.calibration_, [[1, 0], both.calibration_[1]])
+    np.testing.assert_array_equal(click.calibrate(X, Y, steps=["conversion"]).calibration_, both.calibration_)
+    never = Y.assign(conversion=0)
+    with pytest.raises(ValueError, match="both classes of 'conversion' where 'click' is 1.*Or name the steps"):
+        skewed.snapshot().calibrate(X, never)
+    np.testing.assert_array_equal(
+        skewed.snapshot().calibrate(X, never, steps=["click"]).calibration_, [both.calibration_[0], [1, 0]]
+    )
+    for steps, message in (
+        (["sale"], "no target 'sale'; the targets are"),
+        ([2], "no target 2"),
+        ("click", "must be a list of targets"),
+        ([], "must be a list of targets"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            skewed.snapshot().calibrate(X, Y, steps=steps)
+
+
+def test_calibrating_a_later_step_keeps_the_correction_of_the_sampling(sampled_log):
+    X, Y, kept, model = sampled_log
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # few conversions
+        calibrated = model.snapshot().calibrate(X[kept], Y[kept], steps=["conversion"])  # all clicks were kept
+    np.testing.assert_array_equal(calibrated.calibration_[0], model.calibration_[0])
+    assert (calibrated.calibration_[1] != model.calibration_[1]).any()

@@ -170,3 +170,11 @@ def test_labels_of_weight_0_cause_no_contradiction_warning(frame):
     FSMDClassifier(**SMALL | {"max_epochs": 1}).fit(X, Y.assign(conversion=Y["conversion"].mask(odd, 1)), weights)
     with pytest.warns(UserWarning, match="though 'click', the step before it, is 0"):
         FSMDClassifier(**SMALL | {"max_epochs": 1}).fit(X, Y.assign(conversion=Y["conversion"].mask(odd, 1)))
+
+
+def test_validation_rows_without_an_event_warn(frame):
+    X, Y = frame
+    never = Y.assign(conversion=0)
+    with pytest.warns(UserWarning, match="'conversion' has one class in the validation rows and two in the training"):
+        FSMDClassifier(**SMALL).fit(X[:200], Y[:200], X_val=X[200:], Y_val=never[200:])
+    FSMDClassifier(**SMALL).fit(X[:200], Y[:200], X_val=X[200:], Y_val=Y[200:])

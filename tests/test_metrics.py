@@ -20,7 +20,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 from sklearn.tree import DecisionTreeClassifier
 
-from sklearn_fsmd import FSMDClassifier, SharedBottomClassifier, metrics
+from sklearn_fsmd import FSMDClassifier, SharedBottomClassifier, SingleTaskClassifier, metrics
 from sklearn_fsmd.datasets import make_funnel
 from sklearn_fsmd.metrics import get_scorer
 from tests.conftest import SMALL, supported
@@ -754,3 +754,11 @@ def test_scoring_with_a_target_of_one_class_in_training(rng):
     forest = RandomForestClassifier(5, random_state=0).fit(X[:200], words[:200])
     with pytest.raises(ValueError, match="A target must have two classes. Those of the estimator are 'no'"):
         metrics.get_scorer("mean_auc")(forest, X[200:], words[200:])
+
+
+def test_a_series_of_another_target_is_refused(frame):
+    X, Y = frame
+    model = SingleTaskClassifier(**supported(SingleTaskClassifier, SMALL)).fit(X, Y[["click"]])
+    assert model.score(X, Y["click"]) == model.score(X, Y["click"].rename(None)) == model.score(X, Y[["click"]])
+    with pytest.raises(ValueError, match="must have the name of the target of fit, 'click'. Got 'conversion'"):
+        model.score(X, Y["conversion"])

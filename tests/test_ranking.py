@@ -191,3 +191,11 @@ def test_accepts_probabilities_in_any_table(convert):
 def test_values_that_are_not_numbers_are_refused():
     with pytest.raises(ValueError, match="`p` must hold a number in each cell"):
         weighted_product(pd.DataFrame({"click": ["much"]}))
+
+
+@pytest.mark.parametrize("weights", [{"conversion": 2.0, "click": 1.0}, pd.Series({"conversion": 2.0, "click": 1.0})])
+def test_names_of_weights_need_names_of_columns(weights):
+    p = pd.DataFrame({"click": [0.5], "conversion": [0.2]})
+    assert weighted_product(p, weights)[0] == pytest.approx(0.5 * 0.2**2)
+    with pytest.raises(ValueError, match=r"are given by name, \['conversion', 'click'\], and `p` has no names"):
+        weighted_product(p.to_numpy(), weights)

@@ -161,6 +161,21 @@ def test_statistics_do_not_leak_labels():
     assert abs(np.corrcoef(rate_of_user, click[:4000])[0, 1]) < 0.05
 
 
+def test_validation_rows_that_do_not_count_choose_no_columns():
+    """With 500 validation rows columns that do not help are left out, and with 100 they are not."""
+    random = np.random.RandomState(0)
+    X = pd.DataFrame({name: random.randint(900, size=3600) for name in ("user", "item")}).astype("category")
+    Y = pd.DataFrame({"click": random.randint(2, size=3600), "conversion": 0})
+    Y["conversion"] = Y["click"] * random.randint(2, size=3600)
+    train, chosen = {"X": X[:3000], "Y": Y[:3000]}, []
+    for n, weights in ((600, None), (600, np.arange(600) < 100), (100, None)):
+        X_val, Y_val = X[3000 : 3000 + n], Y[3000 : 3000 + n]
+        model = FSMDClassifier(**SMALL | {"max_epochs": 1})
+        model.fit(**train, X_val=X_val, Y_val=Y_val, sample_weight_val=weights)
+        chosen.append(model.statistics_features_)
+    assert chosen == [[], ["user", "item"], ["user", "item"]]
+
+
 def test_statistics_help_if_users_differ():
     X, Y = table(6000)
     X_new, Y_new = table(3000, seed=1)

@@ -1,7 +1,7 @@
 """Expected watch times with few known ones, with and without regressions, on KuaiRand: ``make few-values``.
 
 The rows are drawn from 25 to 30 April 2022, as many as have so many clicks. E[seconds | click] is tested on the clicked
-rows of 3 and 4 May, since rules are chosen by these figures; the test days of ``make watch`` are left for that. The mean
+rows of 3 and 4 May, since rules are chosen by these figures; the test days of ``make watch`` are not touched. The mean
 watch time of the training rows, which is the same for all rows, is a contender.
 """
 

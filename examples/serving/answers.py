@@ -38,6 +38,7 @@ def rank(model: ModelFile, rows: Sequence[Any], weights: Any) -> dict[str, Any]:
     outputs = _outputs(model, rows)
     factors = np.hstack((outputs["marginals"], outputs["values"]))
     logs = np.log(np.maximum(factors, TINY), dtype=np.float64) @ exponents
+    logs[(factors <= 0)[:, exponents > 0].any(axis=1)] = -np.inf  # a product with a factor of 0
     order = np.argsort(-logs, kind="stable")
     scores = np.exp(np.minimum(logs, np.log(np.finfo(np.float64).max)))
     weights = dict(zip(model.factor_names, exponents.tolist(), strict=True))

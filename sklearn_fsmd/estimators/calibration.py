@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Self
 
 import numpy as np
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from sklearn_fsmd.encoding.table import Encoded, as_pandas
-from sklearn_fsmd.encoding.targets import StepSums, one_of
+from sklearn_fsmd.encoding.targets import StepSums, index_of_target, one_of
 from sklearn_fsmd.encoding.warnings import warn_of_orders
 from sklearn_fsmd.estimators.predictions import Predictions
 from sklearn_fsmd.estimators.sampled_logs import warn_of_sampled_rows
@@ -27,7 +28,15 @@ The prior is wider than that at the end of a fit: without validation rows, that 
 class Calibration(Predictions):
     """Mixin for an estimator that can be calibrated."""
 
-    def calibrate(self, X: Any, Y: Any = None, sample_weight: Any = None, *, y: Any = None) -> Self:
+    def calibrate(
+        self,
+        X: Any,
+        Y: Any = None,
+        sample_weight: Any = None,
+        *,
+        steps: Sequence[str | int] | None = None,
+        y: Any = None,
+    ) -> Self:
         """Calibrate the fitted estimator on rows that it was not trained on.
 
         For each step, Platt scaling fits a slope and an intercept of the log-odds. It uses the rows in which the parent
@@ -46,6 +55,9 @@ class Calibration(Predictions):
         Y : array-like of shape (n_samples,) or (n_samples, n_columns)
             All columns of `fit`, those with values too, although values are not calibrated.
         sample_weight : array-like of shape (n_samples,) or (n_samples, n_columns), default=None
+        steps : sequence of str or int, default=None
+            Names or positions of the targets whose step is calibrated, such as ``["click"]`` where few rows have a
+            conversion; None means all. The other steps stay as they are.
         y : default=None
             Another name of Y.
 
@@ -58,7 +70,8 @@ class Calibration(Predictions):
         NotFittedError
             If the estimator is not fitted.
         ValueError
-            If a step has labels of one class only, or if X lacks columns of fit, including those of `bias_features`.
+            If a step that is calibrated has labels of one class only, if `steps` names no target, or if X lacks columns
+            of fit, including those of `bias_features`.
 
         Warns
         -----
@@ -70,32 +83,46 @@ class Calibration(Predictions):
         Y = one_of(Y, y)
 
         def learn(copied: Self, _: np.random.RandomState | None) -> None:
-            copied.calibration_ = copied._slopes_and_intercepts(X, Y, sample_weight)
+            copied.calibration_ = copied._slopes_and_intercepts(X, Y, sample_weight, copied._positions_of(steps))
 
         return self._learn_atomically(learn)
 
-    def _slopes_and_intercepts(self, X: Any, Y: Any, sample_weight: Any) -> np.ndarray:
+    def _positions_of(self, steps: Sequence[str | int] | None) -> list[int]:
+        """Positions of the targets that `steps` names."""
+        names = self._targets.names
+        if steps is None:
+            return list(range(len(names)))
+        if isinstance(steps, (str, int)) or not len(steps):
+            raise ValueError(f"`steps` must be a list of targets, such as {names[:1]}. Got {steps!r}.")
+        return sorted({index_of_target(step, names) for step in steps})
+
+    def _slopes_and_intercepts(self, X: Any, Y: Any, sample_weight: Any, steps: Sequence[int]) -> np.ndarray:
+        """Slope and intercept of each target, ``(K, 2)``: new ones for these `steps`, those of before for others."""
         warn_of_orders(X=X, Y=Y, sample_weight=sample_weight)
         rows, Y = self._rows(X, as_shown=True), as_pandas(Y)
         check_consistent_length(rows.codes, Y)
         _warn_of_constant_bias_features(rows)
         parents = self.module_.link.parents
         targets = self._targets.encode(Y, sample_weight, parents)
-        warn_of_sampled_rows(self._predictor.spec, StepSums.from_targets(targets, parents), parents)
+        if any(parents[k] is None for k in steps):
+            warn_of_sampled_rows(self._predictor.spec, StepSums.from_targets(targets, parents), parents)
         logits = self._predictor.logits(rows, self.n_threads).astype(np.float64)
-        fitted = []
-        for k, parent in enumerate(parents):
+        before = np.tile([1.0, 0.0], (len(parents), 1)) if self.calibration_ is None else self.calibration_
+        fitted = np.array(before, dtype=np.float64)
+        for k in steps:
+            parent = parents[k]
             counts = targets.counts(k, parent)
             name = self._targets.names[k]
             if len(np.unique(targets.labels[counts > 0, k])) < 2:
                 where = "" if parent is None else f" where {self._targets.names[parent]!r} is 1"
                 raise ValueError(
                     f"Calibration needs both classes of {name!r}{where}, and Y has one of them at most. Take rows of "
-                    "more days: labels of the last days may still be unknown (NaN)."
+                    "more days: labels of the last days may still be unknown (NaN). Or name the steps to calibrate in "
+                    "`steps`."
                 )
             step = repr(name) if parent is None else f"{name!r}, given {self._targets.names[parent]!r},"
-            fitted.append(platt(logits[:, k], targets.labels[:, k], counts, step))
-        return np.array(fitted)
+            fitted[k] = platt(logits[:, k], targets.labels[:, k], counts, step)
+        return fitted
 
 
 def _warn_of_constant_bias_features(rows: Encoded) -> None:

@@ -21,7 +21,7 @@ from sklearn_fsmd.encoding.targets import (
 )
 from sklearn_fsmd.estimators.atomic import one_at_a_time
 from sklearn_fsmd.estimators.fit_table import Learning
-from sklearn_fsmd.estimators.sampled_logs import noted
+from sklearn_fsmd.estimators.sampled_logs import noted, refuse_weights_that_correct_too
 from sklearn_fsmd.inference import ADDS_REGRESSIONS
 from sklearn_fsmd.parameters import checks_parameters, estimator, warn
 from sklearn_fsmd.parameters.machine import draw_seed
@@ -229,6 +229,7 @@ class Datasets(Learning):
             features, labels = dataset.features_of(scanned.first.frame), encoded([scanned.first], *encoding)[1]
             self._warn_of_columns(encoder, targets, features, labels)
         sample = _encoded_rows(scanned.sample, encoding)
+        refuse_weights_that_correct_too(self.negative_sampling_rate, sample[1], parents)
         if from_scratch:
             warn_of_other_steps(targets, sample[1])
         valid, held_out = None, encoded(scanned.valid, *encoding) if scanned.valid else None

@@ -23,7 +23,13 @@ from sklearn_fsmd.encoding.warnings import warn_of_target_columns
 from sklearn_fsmd.estimators.atomic import copy_generator, generator_of
 from sklearn_fsmd.estimators.calibration import Calibration
 from sklearn_fsmd.estimators.input_checks import Reading
-from sklearn_fsmd.estimators.sampled_logs import noted, refuse_other_rate, refuse_unsampled_rows, shift_of
+from sklearn_fsmd.estimators.sampled_logs import (
+    noted,
+    refuse_other_rate,
+    refuse_unsampled_rows,
+    refuse_weights_that_correct_too,
+    shift_of,
+)
 from sklearn_fsmd.estimators.update_statistics import Statistics
 from sklearn_fsmd.inference import Predictor
 from sklearn_fsmd.parameters import check_widths, estimator
@@ -92,6 +98,7 @@ class Learning(Statistics, Calibration, Saving, Reading, ClassifierMixin, BaseEs
         parents = self._parents(targets)
         net = None if from_scratch else self._net_to_continue(is_partial=is_partial)
         labels = targets.encode(Y, sample_weight, parents, scale=not is_partial)
+        refuse_weights_that_correct_too(self.negative_sampling_rate, labels, parents)
         if is_partial:  # labels may not be final yet
             labels = without_young_steps(labels, parents)
         if net is None:

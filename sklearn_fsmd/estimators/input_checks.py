@@ -16,6 +16,7 @@ from sklearn_fsmd.encoding.targets import (
     StepSums,
     TargetEncoder,
     Targets,
+    warn_of_validation_without_events,
     warn_of_young_validation,
     warn_unlabeled_validation,
 )
@@ -28,7 +29,7 @@ from sklearn_fsmd.encoding.warnings import (
     warn_of_two_types,
     warn_of_unix_times,
 )
-from sklearn_fsmd.estimators.sampled_logs import FirstStep, refuse_unsampled, shift_of
+from sklearn_fsmd.estimators.sampled_logs import FirstStep, refuse_unsampled, refuse_weights_that_correct_too, shift_of
 from sklearn_fsmd.estimators.tags import TakesTables
 from sklearn_fsmd.network import parents_of
 from sklearn_fsmd.parameters import MultiTaskParameters, estimator
@@ -90,7 +91,9 @@ class Reading(TakesTables, MultiTaskParameters):
         with named_in_errors("Y_val" if weights is None else "Y_val, sample_weight_val"):
             Y_val = as_pandas(Y_val)
             check_consistent_length(encoded.codes, Y_val)
-            return encoded, targets.encode(Y_val, weights, parents)
+            labels = targets.encode(Y_val, weights, parents)
+            refuse_weights_that_correct_too(self.negative_sampling_rate, labels, parents)
+            return encoded, labels
 
     def _new_targets(self, Y: Any, classes: Any) -> TargetEncoder:
         targets = TargetEncoder().fit(
@@ -153,6 +156,8 @@ class Reading(TakesTables, MultiTaskParameters):
             steps = FirstStep.of(train_steps, parents), FirstStep.of(StepSums.from_targets(valid, parents), parents)
             refuse_unsampled(self.negative_sampling_rate, *steps, "the validation rows")
         warn_unlabeled_validation(valid, targets, parents)
+        if is_given:  # what was set aside is as large as the user's rows allow
+            warn_of_validation_without_events(train, valid, targets.names, parents)
         if is_given or self.validation == "last":  # rows drawn at random are as old as the training rows
             warn_of_young_validation(train, valid, targets.names, parents)
 

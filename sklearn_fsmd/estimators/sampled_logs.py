@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from sklearn_fsmd.encoding.targets import StepSums
+from sklearn_fsmd.encoding.targets import StepSums, Targets
 from sklearn_fsmd.parameters import warn
 from sklearn_fsmd.training import FIRST_STEP
 
@@ -60,6 +60,25 @@ def refuse_other_rate(rate: float, spec: Mapping[str, Any]) -> None:
         raise ValueError(
             f"The 'negative_sampling_rate' parameter was {before!r} in the former fit and is {rate!r} now, and "
             "`partial_fit` keeps the level of that fit. Sample rows in the same way, or call `fit`."
+        )
+
+
+def refuse_weights_that_correct_too(rate: float, targets: Targets, parents: Sequence[int | None]) -> None:
+    """Raise if the weights of rows without the first event are just 1 / rate times those of the other rows.
+
+    The weights would correct the sampling, and `negative_sampling_rate` would correct it once more.
+    """
+    if rate == 1 or targets.weights is None:
+        return
+    k = [parent is None for parent in parents].index(True)
+    weights, labels = targets.weights[:, k], targets.labels[:, k]
+    without, others = (weights[(weights > 0) & (labels == label)] for label in (0, 1))
+    if not len(without) or not len(others) or np.ptp(without) > 0 or np.ptp(others) > 0:
+        return
+    if math.isclose(without[0] / others[0], 1 / rate, rel_tol=1e-3):
+        raise ValueError(
+            f"`sample_weight` gives the rows without the first event {1 / rate:.4g} times the weight of the others, "
+            f"which is 1 / negative_sampling_rate: together, they correct the sampling twice. Leave one of them out."
         )
 
 

@@ -87,7 +87,13 @@ def as_column(values: Any, name: str = "y") -> np.ndarray:
 
 
 def _without_extension_dtype(values: Any) -> Any:
-    """Convert integers and booleans of a pandas or Arrow dtype to numpy without floats, in which large ids collide."""
+    """Convert integers and booleans of pandas or Arrow to numpy without floats, in which large ids collide.
+
+    These may also be the categories of a column.
+    """
+    if isinstance(getattr(values, "dtype", None), pd.CategoricalDtype):
+        values = pd.Series(values)
+        return values.astype(object) if values.hasnans else values
     kind = getattr(getattr(values, "dtype", None), "numpy_dtype", None)
     if kind is None or kind.kind not in "biu":
         return values

@@ -242,3 +242,14 @@ def test_segments_of_equal_size_are_in_order_of_appearance(model, funnel):
     by = ["z", "b", "y", "a"] * 80 + ["b"] * 80
     table = metric_table(model, X, Y, by=by, n_bootstrap=2)
     assert table.loc["click"].index.tolist() == ["all rows", "b", "z", "y", "a"]
+
+
+@pytest.mark.parametrize("dtype", ["int64", "Int64"])
+def test_large_ids_in_a_category_with_missing_values_stay_apart(model, funnel, dtype):
+    X, Y = (part[2000:2060] for part in funnel)
+    ids = pd.Index([2**53, 2**53 + 1], dtype=dtype)
+    by = pd.Series(pd.Categorical.from_codes([0, 1, -1] * 20, ids))
+    for column in (by, by.set_axis(X.index)):
+        table = metric_table(model, X, Y, by=column, n_bootstrap=1)
+        sizes = table.loc["click", "n"]
+        assert [sizes[name] for name in (str(2**53), str(2**53 + 1), "missing")] == [20, 20, 20]

@@ -1,11 +1,15 @@
 """The answers of the server equal the predictions of the model."""
 
 import asyncio
+import importlib
 import json
+from types import SimpleNamespace
 
 import httpx
 import numpy as np
+import pandas as pd
 
+from sklearn_fsmd.ranking import weighted_product
 from tests.serving.conftest import TOP
 from tests.serving.process import EXAMPLES
 
@@ -174,3 +178,20 @@ def test_a_failure_of_the_server_is_answered_and_counted(trained, monkeypatch):
     assert (answer.status_code, answer.json()) == (500, {"detail": "The server failed; its log says why."})
     assert n_answered == 1
     assert 'path="/score",status="500"' in metrics
+
+
+def test_a_factor_of_zero_makes_the_product_zero(monkeypatch):
+    """As in `rank_score`; the expected value of a product may be 0 or less."""
+    monkeypatch.syspath_prepend(str(EXAMPLES))
+    answers = importlib.import_module("serving.answers")
+    p, values = np.float32([[0.5, 0.1], [0.4, 0.2], [0.3, 0.1]]), np.float32([[-3.0], [2.0], [0.0]])
+    outputs = {"marginals": p, "conditionals": p, "values": values, "rank_score": np.ones(3)}
+    monkeypatch.setattr(answers, "inputs_of_rows", lambda *_: {})
+    names = {"task_names": ["click", "conversion"], "value_names": ["euros"]}
+    names["factor_names"] = names["task_names"] + names["value_names"]
+    model = SimpleNamespace(columns=[], not_needed=[], version="1", run=lambda _: outputs, **names)
+    for weights in ({"click": 1.0, "euros": 1.0}, {"click": 2.0, "euros": 0.5}):
+        answer = answers.rank(model, [{}] * 3, weights)
+        factors = pd.DataFrame(np.hstack([p, values]), columns=model.factor_names)
+        np.testing.assert_allclose(answer["scores"], weighted_product(factors, weights), rtol=1e-6)
+        assert answer["order"] == [1, 0, 2]

@@ -99,7 +99,7 @@ def automatic_keys(
     search = _Search(encoder, parents, train, valid, random.randint(2**31 - 1))
     with ThreadPoolExecutor(2) as pool:  # numpy releases the GIL while it sorts
         chosen = list(pool.map(search.column, keys))
-    if len(valid[0]) >= FEWEST_ROWS:
+    if np.count_nonzero(valid[1].full_weights.any(axis=1)) >= FEWEST_ROWS:
         gains = search.gains([], chosen)
         chosen = [column for column, gain in zip(chosen, gains, strict=True) if gain > LEAST_GAIN_OF_MANY]
     sizes = search.sizes

@@ -196,6 +196,8 @@ class TargetEncoder:
             and (self.named or are_moved(names_of(Y), self.names))
         ):
             raise ValueError(f"The columns of Y must be those of fit, in their order, {self.names}. Got {names_of(Y)}.")
+        if isinstance(Y, pd.Series) and self.named and Y.name is not None and str(Y.name) != self.names[0]:
+            raise ValueError(f"Y must have the name of the target of fit, {self.names[0]!r}. Got {str(Y.name)!r}.")
         observed = np.stack([~pd.isna(column) for column in columns], axis=1)
         labels = np.stack([self._labels(k, column) for k, column in enumerate(columns)], axis=1)
         user_weights, value_weights = None, None

@@ -78,6 +78,21 @@ def warn_unlabeled_validation(targets: Targets, encoder: TargetEncoder, parents:
         )
 
 
+def warn_of_validation_without_events(
+    train: Targets, valid: Targets, names: Sequence[str], parents: Sequence[int | None]
+) -> None:
+    """Warn of steps whose labels are all alike in the validation rows, but not in the training rows."""
+    steps = [StepSums.from_targets(rows, parents) for rows in (train, valid)]
+    for name, n_train, n_valid, n_labels in zip(
+        names, *(part.n_events for part in steps), steps[1].n_labels, strict=True
+    ):
+        if n_train > 0 and n_labels > 0 and n_valid == 0:
+            warn(
+                f"{name!r} has one class in the validation rows and two in the training rows, so validation does not "
+                "watch how it is ranked. Validate on more rows."
+            )
+
+
 def warn_of_young_rows(
     labels: np.ndarray,
     weights: np.ndarray,
