@@ -45,9 +45,9 @@ class MultiTaskClassifier(Datasets):
         The skorch net that trained the network.
     module_ : torch.nn.Module
         The fitted network.
-    network_shares_ : ndarray of shape (n_tasks,) or None
-        Share of the network in the log-odds of each step; the rest is that of a logistic regression. None if `fit` did
-        not add regressions, see the parameter `logistic_regression`.
+    network_shares_ : ndarray of shape (n_tasks + n_values,) or None
+        Share of the network in the log-odds of each step, and then in each expected value; the rest is that of a
+        regression. None if `fit` did not add regressions, see the parameter `logistic_regression`.
     statistics_features_ : list
         The columns, and tuples of columns, that have target statistics, by name, or by position in an array: those that
         the parameter `statistics_features` names, or that "auto" has chosen.

@@ -69,7 +69,7 @@ class Predictions(AtomicEstimator):
 
     @property
     def network_shares_(self) -> np.ndarray | None:
-        """The share of the network in the log-odds of each step, next to logistic regressions; None without them."""
+        """The share of the network in each step, and then in each value, next to regressions; None without them."""
         self._check_is_fitted()
         shares = self._predictor.spec.get(NETWORK_SHARES)
         return None if shares is None else np.array(shares)

@@ -24,6 +24,10 @@ from sklearn_fsmd.metrics import (
     refuse_unobserved,
     task_aucs,
 )
+from sklearn_fsmd.parameters import warn
+
+FEW_EVENTS = 20
+"""With fewer labels of one class, an AUC has a standard error of about 0.06 or more."""
 
 
 def feature_importances(
@@ -92,6 +96,12 @@ def feature_importances(
         If a group names a column that does not exist or is in another group, or if a score is not defined, such as the
         AUC of labels of one class.
 
+    Warns
+    -----
+    UserWarning
+        If an AUC rests on fewer than 20 labels of one class: its standard error is then about 0.06 or more, and the
+        repeats, which all use these labels, do not show it.
+
     Examples
     --------
     >>> from sklearn_fsmd import FSMDClassifier
@@ -120,6 +130,8 @@ def feature_importances(
         score = _default_scores(last, Y, sample_weight, conditional)
     random = check_random_state(random_state)
     drawn = _draw_rows(len(X), max_samples, random)
+    if isinstance(score, _DefaultScores):
+        score.warn_of_few_events(drawn)
     rows = np.repeat(drawn[:, None], len(columns), axis=1)
     # Steps before the model get a table of the original type, such as polars.
     scorer = _PermutedScorer(X_original if split_pipeline(model)[0] else X, list(columns.values()), score)
@@ -191,6 +203,17 @@ class _DefaultScores:
     ) -> None:
         self.names, self.observed, self.weights, self.n_binary = names, observed, weights, n_binary
         self.conditional = conditional
+
+    def warn_of_few_events(self, rows: np.ndarray) -> None:
+        """Warn of AUCs that rest on few of these rows."""
+        for k, name in enumerate(self.names[: self.n_binary]):
+            labels = self.observed[rows, k][self.weights[rows, k] > 0]
+            n_rarer = int(min((labels == 1).sum(), (labels == 0).sum()))
+            if 0 < n_rarer < FEW_EVENTS:
+                warn(
+                    f"The importances for {name!r} rest on {n_rarer} of {len(labels)} rows, those of the rarer class. "
+                    "Their order is mostly chance; their `std` shows the chance of the permutations alone."
+                )
 
     def __call__(self, model: Any, X: Any, y: np.ndarray) -> dict[str, float]:
         P, k = predictions(model, X, conditional=self.conditional), self.n_binary

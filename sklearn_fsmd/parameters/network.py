@@ -59,14 +59,16 @@ class NetworkParameters(ValueParameters, EmbeddingParameters):
         FM separately, as always with `logistic_regression`.
     logistic_regression : bool or "auto", default="auto"
         Whether to average the log-odds of each step, at the end of `fit`, with those of a logistic regression
-        on the same columns, which ranks better than a network where data are few. With e events of a step, e /
-        (e + 3000) is the expected share of the network (at least 0.1), and validation rows correct it. Then the
-        regression is fitted again, together with the validation rows that `fit` has set aside; not with
-        `warm_start`, since these rows validate further training. It has a ridge penalty for each column, whose
-        strength its rows determine, a smooth curve over the bins of a number, and no statistics of the targets.
-        It becomes a part of the first-order terms, which each task then has by itself. "auto" adds it with
-        fewer than 100,000 rows, if these have up to 10 million values in all (a number with bins counts as 5),
-        or with fewer than 10,000 events of a step. It adds none to a table with more than 5 million distinct
+        on the same columns, which ranks better than a network where data are few. Expected values are averaged
+        with a linear or a Poisson regression, according to `value_loss`. With e events of a step, e / (e + 3000)
+        is the expected share of the network (at least 0.1), with v known values v / (v + 10000), and validation
+        rows correct it. Then the regression is fitted again, together with the validation rows that `fit` has
+        set aside; not with `warm_start`, since these rows validate further training. It has a ridge penalty for
+        each column, whose strength its rows determine, a smooth curve over the bins of a number, and no
+        statistics of the targets. It becomes a part of the first-order terms, which each task then has by
+        itself. "auto" adds it with fewer than 100,000 rows, if these have up to 10 million values in all (a
+        number with bins counts as 5), with fewer than 10,000 events of a step, or with fewer than 100,000 known
+        values of one of the `value_targets`. It adds none to a table with more than 5 million distinct
         categories, or with `fit_dataset` to more than 200,000 rows. Of rows with more than 10 million values in
         all, the regression of a step is fitted on a sample that has all events of a rare step. Training that
         continues has none of its own, and there is none if it starts with `partial_fit`. Cannot be combined
