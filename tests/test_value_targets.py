@@ -72,6 +72,8 @@ class TestLosses:
         part = LogNormal(1)
         part.init_from_values(torch.tensor([[1.0], [30.0]]), torch.ones(2, 1))
         assert part(torch.tensor([[[50.0, 9.0]]])).item() <= 30.0
+        part.level[:], part.slope[:] = 2.0, 1.5
+        assert part(torch.tensor([[[50.0, 9.0]]])).item() == 30.0
 
     def test_squared_and_poisson(self):
         values = torch.tensor([[2.0], [6.0]])

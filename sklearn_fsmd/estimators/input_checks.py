@@ -32,7 +32,7 @@ from sklearn_fsmd.encoding.warnings import (
 from sklearn_fsmd.estimators.sampled_logs import FirstStep, refuse_unsampled, refuse_weights_that_correct_too, shift_of
 from sklearn_fsmd.estimators.tags import TakesTables
 from sklearn_fsmd.network import parents_of
-from sklearn_fsmd.parameters import MultiTaskParameters, estimator
+from sklearn_fsmd.parameters import OF_ALL_TASKS, MultiTaskParameters, estimator
 from sklearn_fsmd.training import steps_of
 
 IN_A_PIPELINE = (
@@ -156,7 +156,7 @@ class Reading(TakesTables, MultiTaskParameters):
             steps = FirstStep.of(train_steps, parents), FirstStep.of(StepSums.from_targets(valid, parents), parents)
             refuse_unsampled(self.negative_sampling_rate, *steps, "the validation rows")
         warn_unlabeled_validation(valid, targets, parents)
-        if is_given:  # what was set aside is as large as the user's rows allow
+        if is_given and self.validation_metric in OF_ALL_TASKS:  # rows that were set aside are as many as the user has
             warn_of_validation_without_events(train, valid, targets.names, parents)
         if is_given or self.validation == "last":  # rows drawn at random are as old as the training rows
             warn_of_young_validation(train, valid, targets.names, parents)

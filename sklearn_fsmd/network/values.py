@@ -86,7 +86,8 @@ class LogNormal(ValueModel):
     is the spread σ, and the expectation has the factor exp(σ²/2). This exponentiates errors of the spread of a row, and
     the spread of memorised rows is close to 0. Here `level` and `slope` turn medians into means instead.
 
-    Before the correction no expectation exceeds the largest value in training.
+    No expectation exceeds the largest value in training, neither before the correction nor after it: a single row whose
+    location is far off would otherwise outweigh all others.
 
     References
     ----------
@@ -101,6 +102,9 @@ class LogNormal(ValueModel):
         super().__init__(n_values)
         self.register_buffer("largest", torch.ones(n_values))
         self.register_buffer("order", torch.tensor([0, 1]))
+
+    def forward(self, outputs: Tensor) -> Tensor:
+        return super().forward(outputs).minimum(self.largest)
 
     def expectation(self, outputs: Tensor) -> Tensor:
         location, log_odds = self._parts(outputs)

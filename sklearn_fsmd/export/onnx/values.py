@@ -42,7 +42,8 @@ def expected(g: Graph, values: ValueModel, members: Sequence[Parameters]) -> Val
         with np.errstate(divide="ignore"):  # the level is 0 if all values were 0
             log_level = np.log(level)
         log_expectation = g.op("Log", g.op("Max", expectation, np.finfo(np.float32).tiny))
-        return g.op("Exp", g.op("Add", g.op("Mul", log_expectation, slope), log_level))
+        corrected = g.op("Exp", g.op("Add", g.op("Mul", log_expectation, slope), log_level))
+        return g.op("Min", corrected, _array(values.largest)) if type(values) is LogNormal else corrected
     return g.op("Add", g.op("Mul", expectation, slope), level)
 
 
