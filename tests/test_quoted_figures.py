@@ -329,6 +329,22 @@ def test_the_table_of_watch_times():
         assert cells == [*shown, f"{found['decile_bias']:.3f}"]
 
 
+@pytest.mark.parametrize(
+    ("text", "column", "form"), [("Root mean", "rmse", "{:.1f} s"), ("Concord", "concordance", "{:.3f}")]
+)
+def test_the_tables_of_few_values(text, column, form):
+    stored = pd.read_csv(ROOT / "benchmarks/history/few_values.csv").astype({"regression": str})
+    quoted = stored.groupby(["n_values", "loss", "regression"])[column].mean().map(form.format)
+    page = "docs/guide/values.md"
+    section = (ROOT / page).read_text().split("## Few values")[1]
+    rows = table_after(section[section.index(text) :].splitlines()[0], page)
+    assert list(rows) == [f"{n:,}" for n in sorted(stored["n_values"].unique())]
+    for n, (cells, _) in rows.items():
+        found = quoted[int(n.replace(",", ""))]
+        both = [f"{found[loss, 'auto']} / {found[loss, 'False']}" for loss in ("lognormal", "squared", "poisson")]
+        assert cells == [found["the mean", "-"], *both]
+
+
 def test_sentences_on_calibration():
     errors = [name.replace("auc", "ece") for name in AUCS]
     quoted = means("quality/results.csv", errors, "contender", "data == 'kuairand' and part == 'test'")
