@@ -6,7 +6,8 @@ Tables without ids that have more than 100,000 training rows; see ``without_ids.
 from benchmarks.quality import public, without_ids
 
 RATES = [0.3, 0.1]
+SIZES = [50_000, None]
 
 
 if __name__ == "__main__":
-    without_ids.run("dropout", __doc__, "dropout", RATES, ["census", *public.LARGE])
+    without_ids.run("dropout", __doc__, "dropout", RATES, ["census", *public.LARGE], SIZES)

@@ -1,4 +1,4 @@
-"""Widths of embeddings, for tables without ids and for one with ids, by the number of rows: ``make widths``.
+"""Widths of embeddings, for large tables without ids and for one with ids, by the number of rows: ``make widths``.
 
 See ``without_ids.py``.
 """
@@ -6,8 +6,8 @@ See ``without_ids.py``.
 from benchmarks.quality import public, without_ids
 
 WIDTHS = [16, 32]
+SIZES = [100_000, None]
 
 
 if __name__ == "__main__":
-    names = ["census", *public.LARGE, *public.SMALL, "kuairand"]
-    without_ids.run("widths", __doc__, "embedding_dim", WIDTHS, names)
+    without_ids.run("widths", __doc__, "embedding_dim", WIDTHS, ["census", *public.LARGE, "kuairand"], SIZES)

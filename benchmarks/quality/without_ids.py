@@ -1,6 +1,6 @@
 """A parameter of tables without ids, by the number of rows: the loop of ``dropout.py`` and ``widths.py``.
 
-Public tables, with all of their training rows and with 50,000 of them. Census and KuaiRand, the one with ids, are
+Public tables, with all of their training rows and with some of them. Census and KuaiRand, the one with ids, are
 evaluated on their validation rows, which are also used for early stopping, the others on rows that had no part in the
 fit. Rows of other commits are removed from the file.
 """
@@ -16,7 +16,6 @@ from benchmarks.paper.store import Store
 from benchmarks.quality import data, measures, ours, public
 
 HERE = Path(__file__).parent
-SIZES = [50_000, None]
 
 
 def part_of(table, n_rows):
@@ -26,8 +25,11 @@ def part_of(table, n_rows):
     return table._replace(train=data.Part(X.iloc[chosen].reset_index(drop=True), Y.iloc[chosen].reset_index(drop=True)))
 
 
-def run(part, description, parameter, values, names):
-    """Fit with each of the `values` of `parameter` on the tables `names`; the results are in the file `part`.csv."""
+def run(part, description, parameter, values, names, sizes):
+    """Fit with each of the `values` of `parameter` on `sizes` rows of the tables `names`; the results are in `part`.csv.
+
+    The size None means all rows.
+    """
     parser = argparse.ArgumentParser(description=description.splitlines()[0])
     parser.add_argument("--data", choices=names, nargs="*", default=names)
     parser.add_argument("--seeds", type=int, default=3)
@@ -37,7 +39,7 @@ def run(part, description, parameter, values, names):
     store = Store(part, options.out)
     for name in options.data:
         table, new = public.load(name)
-        for seed, n_rows, value in ((s, n, v) for s in range(options.seeds) for n in SIZES for v in values):
+        for seed, n_rows, value in ((s, n, v) for s in range(options.seeds) for n in sizes for v in values):
             chosen = part_of(table, n_rows)
             key = {"data": name, "rows": len(chosen.train.X), parameter: value, "seed": seed}
             if store.has(key):
