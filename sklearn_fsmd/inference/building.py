@@ -10,18 +10,17 @@ from sklearn_fsmd.encoding.table import FeatureEncoder
 from sklearn_fsmd.network import Columns, Layout, MultiTaskNetwork, build_network
 from sklearn_fsmd.parameters import NetworkParameters, group_of
 
-AUTO_DROPOUT = "auto_dropout"
-"""Key of the dropout that a fit has chosen for "auto", in the parameters of a predictor."""
+CHOSEN = {"dropout": "auto_dropout", "embedding_dim": "auto_embedding_dim"}
+"""Parameters for which a fit chooses a value if they are "auto", and the keys of these values in the parameters of a
+predictor."""
 ADDS_REGRESSIONS = "adds_regressions"
 """Key of whether a fit averages its network with logistic regressions. Files of former versions lack it."""
 
 
 def parameters_of(spec: Mapping[str, Any]) -> NetworkParameters:
     """The parameters of a network, with the values that a fit has chosen for "auto"."""
-    chosen = {"logistic_regression": spec.get(ADDS_REGRESSIONS, False)}
-    if spec["dropout"] == "auto":
-        chosen["dropout"] = spec[AUTO_DROPOUT]
-    return group_of(NetworkParameters, {**spec, **chosen})
+    chosen = {name: spec[key] for name, key in CHOSEN.items() if spec[name] == "auto"}
+    return group_of(NetworkParameters, {**spec, **chosen, "logistic_regression": spec.get(ADDS_REGRESSIONS, False)})
 
 
 def build(p: NetworkParameters, encoder: InputEncoder, n_tasks: int, *, with_tables: bool = True) -> MultiTaskNetwork:

@@ -4,7 +4,7 @@ from sklearn_fsmd.network.builders import build_network, has_own_embeddings, n_v
 from sklearn_fsmd.network.compression import Layout, Range
 from sklearn_fsmd.network.denoising_autoencoder import DenoisingAutoencoder, Learned
 from sklearn_fsmd.network.dropout import dropout_state, seed_dropout, set_dropout_state
-from sklearn_fsmd.network.embedding import Columns, Embedded, Embedding, Quotients, Table
+from sklearn_fsmd.network.embedding import Columns, Embedded, Embedding, Quotients, Table, embedding_dim_of
 from sklearn_fsmd.network.ensemble import readers_of
 from sklearn_fsmd.network.extractors import PLE, ExpertLevel, Gates, MMoE, Separate, SharedBottom
 from sklearn_fsmd.network.factorization_machine import FM, FieldWeightedFM, Linear
@@ -71,6 +71,7 @@ __all__ = [
     "build_network",
     "coalesced",
     "dropout_state",
+    "embedding_dim_of",
     "has_own_embeddings",
     "n_values_of",
     "origin_of",

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from sklearn_fsmd.network import extractors
 from sklearn_fsmd.network.bias_tower import BiasTower
-from sklearn_fsmd.network.embedding import Columns, Embedding
+from sklearn_fsmd.network.embedding import Columns, Embedding, embedding_dim_of
 from sklearn_fsmd.network.factorization_machine import FM, FieldWeightedFM, Linear
 from sklearn_fsmd.network.links import TreeLink, parents_of
 from sklearn_fsmd.network.member import Member, Towers
@@ -38,7 +38,7 @@ def build_network(
         **first_parts,
         link=link,
         values=values,
-        bias_tower=None if bias is None else BiasTower(bias, p.embedding_dim, p.bias_tower_dims),
+        bias_tower=None if bias is None else BiasTower(bias, embedding_dim_of(p), p.bias_tower_dims),
         more_members=[Member(**parts()) for _ in range(p.n_members - 1)],
         shares_nothing=_is_separate(first_parts) and n_sets > 1 and link.stands_alone,
     )
@@ -56,8 +56,9 @@ def parts_of_member(p: NetworkParameters, columns: Columns, n_tasks: int, n_sets
     `n_tasks` is the number of binary targets and value targets.
     """
     assert p.dropout != "auto"  # a fit replaces "auto" by a number
-    in_features = columns.n_fields * p.embedding_dim + columns.n_numeric
-    embedding = Embedding(columns, p.embedding_dim, n_sets=n_sets, std=p.embedding_std, pooling=p.list_pooling)
+    dim = embedding_dim_of(p)
+    in_features = columns.n_fields * dim + columns.n_numeric
+    embedding = Embedding(columns, dim, n_sets=n_sets, std=p.embedding_std, pooling=p.list_pooling)
     extractor = build_extractor(p, in_features, n_tasks)
     width = width_of(extractor, in_features, n_tasks)
     low_order = build_low_order(p, columns, n_tasks, n_sets)

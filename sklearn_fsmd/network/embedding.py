@@ -17,9 +17,16 @@ from sklearn_fsmd.network.list_attention import ListAttention
 from sklearn_fsmd.network.ragged import Lists, Ragged
 from sklearn_fsmd.network.seam import FORMULA, Execution, RowSpec, with_origin
 from sklearn_fsmd.network.vector_fields import VectorFields
+from sklearn_fsmd.parameters import NetworkParameters
 
 STARTING_RMS = 0.03
 """Root mean square to which pretrained embeddings are scaled."""
+
+
+def embedding_dim_of(p: NetworkParameters) -> int:
+    """The length of the embeddings, where a fit has replaced "auto" by a number."""
+    assert p.embedding_dim != "auto"
+    return p.embedding_dim
 
 
 class Columns(NamedTuple):

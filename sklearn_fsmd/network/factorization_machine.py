@@ -13,7 +13,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from sklearn_fsmd.network.embedding import Columns, Embedded, Table, pooling_without_candidate
+from sklearn_fsmd.network.embedding import Columns, Embedded, Table, embedding_dim_of, pooling_without_candidate
 from sklearn_fsmd.network.ragged import Lists
 from sklearn_fsmd.parameters import LOW_ORDER, NetworkParameters
 
@@ -147,7 +147,7 @@ def _fm(p: NetworkParameters, columns: Columns, n_tasks: int, n_sets: int, cls: 
     # Regressions differ by task, and so does an FM that is averaged with them. A fit replaces "auto" by True or False.
     sharing = "per_task" if p.logistic_regression is True else p.fm_sharing
     options: dict[str, Any] = {"sharing": sharing, "scale": p.fm_scale, "pooling": p.list_pooling}
-    return cls(columns, n_tasks, p.embedding_dim, n_sets=n_sets, **options)
+    return cls(columns, n_tasks, embedding_dim_of(p), n_sets=n_sets, **options)
 
 
 @LOW_ORDER.register("fwfm", reads=("fm_sharing", "fm_scale", "logistic_regression"))

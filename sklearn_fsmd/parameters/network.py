@@ -16,7 +16,7 @@ from sklearn_fsmd.parameters.values import ValueParameters
 
 @estimator
 class EmbeddingParameters:
-    """Parameters of the embeddings.
+    """Parameters of embeddings that are learned without targets.
 
     Parameters
     ----------
@@ -32,11 +32,14 @@ class EmbeddingParameters:
 
 
 @estimator
-class NetworkParameters(ValueParameters, EmbeddingParameters):
+class NetworkParameters(ValueParameters):
     """Parameters of the network.
 
     Parameters
     ----------
+    embedding_dim : int or "auto", default="auto"
+        Length of an embedding vector. "auto" is 16. It is 32 for 100,000 rows or more without ids, under the conditions
+        of "auto" for `dropout`. Continued training keeps the value.
     low_order : {"fm", "fwfm", "linear"} or None, default="fm"
         Low-order terms that are added to the logits of the tasks. "fm" is a factorization machine (Eq. 2 of [FSMD]_).
         "fwfm" is a field-weighted one, which learns a weight for each pair of columns. "linear" has first-order terms
@@ -116,6 +119,7 @@ class NetworkParameters(ValueParameters, EmbeddingParameters):
         Widths of the hidden layers of the bias tower.
     """
 
+    embedding_dim: int | Literal["auto"] = "auto"
     low_order: str | None = "fm"
     extractor: str | Callable[[int, int], nn.Module] | nn.Module = "ple"
     link: str | Sequence[int | None] = "chain"
@@ -139,6 +143,7 @@ class NetworkParameters(ValueParameters, EmbeddingParameters):
     bias_tower_dims: Sequence[int] = (16,)
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
+        "embedding_dim": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
         "low_order": [StrOptions(LOW_ORDER.names), None],
         "extractor": [StrOptions(EXTRACTORS.names), callable],
         "link": [StrOptions({"chain", "independent"}), tuple, list],

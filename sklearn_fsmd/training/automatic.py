@@ -10,8 +10,11 @@ from sklearn_fsmd.parameters import MultiTaskParameters
 LRS, LR_OF_MANY = ((1000, 1e-2), (20_000, 5e-3)), 2e-3
 """Learning rates for fewer rows than these, on which a fit makes few steps, and the learning rate for more."""
 
-DROPOUT, DROPOUT_OF_MANY, MANY_ROWS = 0.3, 0.1, 100_000
-"""Dropout rate, and the lower one for so many rows or more without ids, since there is less to memorise."""
+MANY_ROWS = 100_000
+"""So many rows or more without ids leave little to memorise."""
+DROPOUT, DROPOUT_OF_MANY = 0.3, 0.1
+EMBEDDING_DIM, EMBEDDING_DIM_OF_MANY = 16, 32
+"""Dropout rate and length of the embeddings, and those for many rows without ids."""
 
 MOST_EPOCHS = 30
 STEPS_UNWATCHED, LEAST_EPOCHS = 30, 3
@@ -24,9 +27,13 @@ def lr_of(n_rows: int | None) -> float:
     return LR_OF_MANY if n_rows is None else next((lr for limit, lr in LRS if n_rows < limit), LR_OF_MANY)
 
 
-def dropout_of(n_rows: int | None, has_ids: bool) -> float:
-    """The dropout rate; `n_rows` is None if the number of rows is not known yet."""
-    return DROPOUT_OF_MANY if n_rows is not None and n_rows >= MANY_ROWS and not has_ids else DROPOUT
+def network_of(n_rows: int | None, has_ids: bool) -> dict[str, float]:
+    """The values of the network's parameters; `n_rows` is None if the number of rows is not known yet."""
+    is_safe = n_rows is not None and n_rows >= MANY_ROWS and not has_ids
+    return {
+        "dropout": DROPOUT_OF_MANY if is_safe else DROPOUT,
+        "embedding_dim": EMBEDDING_DIM_OF_MANY if is_safe else EMBEDDING_DIM,
+    }
 
 
 def batch_size_of(p: MultiTaskParameters, n_rows: int, least: int) -> int:

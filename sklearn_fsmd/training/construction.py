@@ -12,12 +12,12 @@ import torch
 from sklearn_fsmd.encoding import InputEncoder
 from sklearn_fsmd.encoding.table import Encoded
 from sklearn_fsmd.encoding.targets import Targets
-from sklearn_fsmd.inference import ADDS_REGRESSIONS, AUTO_DROPOUT, Predictor, build, layout_of, parameters_of
-from sklearn_fsmd.network import MultiTaskLoss, MultiTaskNetwork, n_values_of
+from sklearn_fsmd.inference import ADDS_REGRESSIONS, CHOSEN, Predictor, build, layout_of, parameters_of
+from sklearn_fsmd.network import MultiTaskLoss, MultiTaskNetwork, embedding_dim_of, n_values_of
 from sklearn_fsmd.parameters import MultiTaskParameters, OptimizationParameters, group_of
 from sklearn_fsmd.parameters.machine import draw_seed, resolve_device, seeded, threads
 from sklearn_fsmd.training import growing
-from sklearn_fsmd.training.automatic import dropout_of, lr_of
+from sklearn_fsmd.training.automatic import lr_of, network_of
 from sklearn_fsmd.training.net import Net
 from sklearn_fsmd.training.net_options import net_options, task_weights_of
 from sklearn_fsmd.training.optimizers import RowWiseAdam, check_table_size, trains_rows, warn_of_shared_rows
@@ -55,12 +55,13 @@ def new_net(
             f"{p.embedding_compression!r} lets values share them. Set one of the two to its default."
         )
     device = resolve_device(p.device)
+    chosen = {CHOSEN[name]: value for name, value in network_of(n_rows, encoder.main.has_ids).items()}
+    spec = spec_of(p) | chosen | {AUTO_LR: lr_of(n_rows), ADDS_REGRESSIONS: adds_regressions}
+    of_network = parameters_of(spec)
     warn_of_shared_rows(p, encoder.main)
-    check_table_size(p, encoder.main, targets.labels.shape[1] + n_values_of(p), device)
-    chosen = {AUTO_LR: lr_of(n_rows), AUTO_DROPOUT: dropout_of(n_rows, encoder.main.has_ids)}
-    spec = spec_of(p) | chosen | {ADDS_REGRESSIONS: adds_regressions}
+    check_table_size(p, of_network, encoder.main, targets.labels.shape[1] + n_values_of(p), device)
     with seeded(draw_seed(random)):
-        network = build(parameters_of(spec), encoder, targets.labels.shape[1])
+        network = build(of_network, encoder, targets.labels.shape[1])
     net = wrap(p, network, device, spec)
     net.module_.init_from_base_rates(
         torch.from_numpy(rates).to(net.device, torch.float32), values_of(p, targets, device)
@@ -72,7 +73,7 @@ def new_net(
                 encoder.main,
                 unlabeled,
                 encoder.pretrained,
-                dim=p.embedding_dim,
+                dim=embedding_dim_of(of_network),
                 epochs=p.pretrain_epochs,
                 noise=p.pretrain_noise,
                 device=device,
@@ -201,6 +202,6 @@ def grow(p: MultiTaskParameters, net: Net, before: InputEncoder, now: InputEncod
     ValueError
         If the tables would not fit into memory.
     """
-    check_table_size(p, now.main, net.module_.n_learned, str(net.device))
+    check_table_size(p, parameters_of(net.spec_), now.main, net.module_.n_learned, str(net.device))
     growing.grow(net, before.main, now.main, layout_of(p, now.main))
     net.module_.use_sparse_gradients(trains_rows(p, net.module_))  # a table may have become a large one

@@ -8,8 +8,8 @@ import numpy as np
 
 from sklearn_fsmd.encoding.table import FeatureEncoder
 from sklearn_fsmd.inference import layout_of
-from sklearn_fsmd.network import MultiTaskNetwork, has_own_embeddings
-from sklearn_fsmd.parameters import OPTIMIZERS, MultiTaskParameters, OptimizationParameters, warn
+from sklearn_fsmd.network import MultiTaskNetwork, embedding_dim_of, has_own_embeddings
+from sklearn_fsmd.parameters import OPTIMIZERS, MultiTaskParameters, NetworkParameters, OptimizationParameters, warn
 from sklearn_fsmd.parameters.machine import memory_of
 from sklearn_fsmd.training.optimizers.rowwise_adagrad import RowWiseAdagrad, RowWiseAdagradW
 from sklearn_fsmd.training.optimizers.rowwise_adam import RowWiseAdam, RowWiseAdamW
@@ -27,10 +27,15 @@ ROW_WISE = {"adam": RowWiseAdam, "adamw": RowWiseAdamW}
 ROW_WISE_ADAGRAD = {"adam": RowWiseAdagrad, "adamw": RowWiseAdagradW}
 
 
-def check_table_size(p: MultiTaskParameters, encoder: FeatureEncoder, n_learned: int, device: str) -> None:
+def check_table_size(
+    p: MultiTaskParameters, network: NetworkParameters, encoder: FeatureEncoder, n_learned: int, device: str
+) -> None:
     """Raise if an embedding table cannot be trained in the memory of the device, before it is made.
 
-    `n_learned` is the number of targets, with value targets.
+    Parameters
+    ----------
+    network : the parameters of the network, where the fit has replaced "auto".
+    n_learned : number of targets, with value targets.
 
     Raises
     ------
@@ -39,8 +44,9 @@ def check_table_size(p: MultiTaskParameters, encoder: FeatureEncoder, n_learned:
     """
     layout = layout_of(p, encoder)
     n_rows = encoder.n_rows if layout is None else sum(layout.rows) + sum(layout.quotients)
-    dim = p.embedding_dim * p.n_members * (n_learned if has_own_embeddings(p) else 1)
-    pretraining = PRETRAINING_COPIES * p.embedding_dim if p.pretrain_epochs else 0
+    of_value = embedding_dim_of(network)
+    dim = of_value * p.n_members * (n_learned if has_own_embeddings(p) else 1)
+    pretraining = PRETRAINING_COPIES * of_value if p.pretrain_epochs else 0
     copies = TABLE_COPIES - (p.average_decay == 0) - 2 * (p.embedding_optimizer == "rowwise_adagrad")
     needed, available = n_rows * 4 * (copies * dim + pretraining), memory_of(device)
     if needed > available:

@@ -1,4 +1,4 @@
-"""The default dropout rate."""
+"""The default dropout rate and length of the embeddings."""
 
 import numpy as np
 import pandas as pd
@@ -10,7 +10,7 @@ from sklearn_fsmd.training import automatic
 from tests.conftest import SMALL
 
 LIMIT, LOW, USUAL = 400, 0.1, 0.3
-QUICK = SMALL | {"max_epochs": 1, "dropout": "auto"}
+QUICK = SMALL | {"max_epochs": 1, "dropout": "auto", "embedding_dim": "auto"}
 
 
 @pytest.fixture(autouse=True)
@@ -31,19 +31,24 @@ def fitted(X, Y, **params):
 
 
 def dropout_rate_of(model):
-    """The dropout rate of the layers, which they round to a multiple of 1/256."""
+    """The dropout rate of the layers, which they round to a multiple of 1/256; the embeddings follow the same rule."""
     (threshold,) = {part.threshold for part in model.net_.module_.modules() if isinstance(part, Dropout)}
-    return next(rate for rate in (LOW, 0.2, USUAL) if round(rate * 256) == threshold)
+    rate = next(rate for rate in (LOW, 0.2, USUAL) if round(rate * 256) == threshold)
+    if model.embedding_dim == "auto" and model.dropout == "auto":
+        assert model.net_.module_.embedding.table.weight.shape[1] == {LOW: 32, USUAL: 16}[rate]
+    return rate
 
 
 def test_many_rows_without_ids_get_a_low_dropout_rate(rows, tmp_path):
     X, Y = rows
-    assert FSMDClassifier().get_params()["dropout"] == "auto"
+    assert FSMDClassifier().get_params()["dropout"] == FSMDClassifier().get_params()["embedding_dim"] == "auto"
     for n, rate in ((LIMIT, LOW), (LIMIT - 1, USUAL)):
         assert dropout_rate_of(fitted(X[:n], Y[:n])) == rate
         X[:n].assign(**Y[:n]).to_parquet(tmp_path / "log.parquet")
         assert dropout_rate_of(FSMDClassifier(**QUICK).fit_dataset(tmp_path / "log.parquet", list(Y))) == rate
-    assert dropout_rate_of(fitted(X, Y, dropout=0.2)) == 0.2
+    model = fitted(X, Y, dropout=0.2, embedding_dim=5)
+    assert dropout_rate_of(model) == 0.2
+    assert model.net_.module_.embedding.table.weight.shape[1] == 5
 
 
 @pytest.mark.parametrize("as_lists", [False, True])
