@@ -583,6 +583,9 @@ def test_the_table_of_members_by_rows():
         assert cells == [quoted[name, n, members][0] for name in ("funnel", "kuairand", "census") for members in (1, 4)]
 
 
+WIDTHS = {"census": "Census, validation half", "kuairand": "KuaiRand, validation days"}
+
+
 def test_the_table_of_dropout():
     pair = ["first_auc", "second_auc"]
     stored = pd.read_csv(ROOT / "benchmarks/quality/dropout.csv")
@@ -601,3 +604,21 @@ def test_the_table_of_dropout():
     assert many.drop("flights").abs().max(axis=None) < 4e-4
     by_seed = stored[(stored["data"] == "flights") & (stored["rows"] > 50_000)].set_index(["dropout", "seed"])[pair]
     assert (by_seed.loc[0.1] > by_seed.loc[0.3]).all(axis=None)
+
+
+def test_the_table_of_widths():
+    pair = ["first_auc", "second_auc"]
+    stored = pd.read_csv(ROOT / "benchmarks/quality/widths.csv")
+    size = stored["rows"].where(stored["rows"] == 100_000, "all")
+    mean = stored.groupby(["data", size, "embedding_dim"])[pair].mean()
+    table = table_after('## `embedding_dim="auto"`', "docs/defaults.md")
+    largest = stored.groupby("data")["rows"].max()
+    names = {f"{WIDTHS.get(n, n)}, {rows:,}": n for n, rows in largest.items()}
+    assert set(table) == set(names)
+    for name, (cells, _) in table.items():
+        expected = [mean.loc[(names[name], size, dim)] for size in (100_000, "all") for dim in (16, 32)]
+        assert cells == [f"{first:.4f} / {second:.4f}" for first, second in expected]
+    gain = (mean.xs(32, level="embedding_dim") - mean.xs(16, level="embedding_dim")).drop("kuairand")
+    assert gain.min(axis=None) > -1.5e-4
+    by_seed = stored[stored["data"] == "flights"].set_index(["embedding_dim", "rows", "seed"])[pair]
+    assert (by_seed.loc[32] > by_seed.loc[16]).all(axis=None)

@@ -26,7 +26,7 @@ def part_of(table, n_rows):
 
 
 def run(part, description, parameter, values, names, sizes):
-    """Fit with each of the `values` of `parameter` on `sizes` rows of the tables `names`; the results are in `part`.csv.
+    """Fit with each of the `values` of `parameter` on `sizes` rows of the tables `names`, into the file `part`.csv.
 
     The size None means all rows.
     """

@@ -54,6 +54,12 @@ PAGES: dict[str, tuple[str, str, list[Stored]]] = {
                     "second_log_loss": "log loss 2"}, "", "Dropout for tables without ids",
                    "Public tables without ids, with all training rows and with 50,000 of them. Tested on a fifth of "
                    "the rows that had no part in the fit, Census on its validation half. Means over three seeds."),
+            Stored("benchmarks/quality/widths.csv", "make widths", ["data", "rows", "embedding_dim"],
+                   {"first_auc": "AUC 1", "second_auc": "AUC 2", "first_log_loss": "log loss 1",
+                    "second_log_loss": "log loss 2"}, "", "Length of the embeddings",
+                   "Tables without ids, and KuaiRand, which has ids, with all training rows and with 100,000 of them. "
+                   "Tested on a fifth of the rows that had no part in the fit, Census and KuaiRand on their validation "
+                   "rows. Means over three seeds."),
             Stored("benchmarks/quality/windows.csv", "make windows", ["stopped on", "trained", "variant"], AUCS, "",
                    "How often a value must occur to be known",
                    "KuaiRand, trained on days from 25 April. Early stopping uses the two days that follow; or these "

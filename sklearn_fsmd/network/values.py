@@ -70,10 +70,6 @@ class ValueModel(nn.Module):
         """What a regression predicts by the first output, and its weights, both ``(n, V)``, from values and weights."""
         return (values - self.center) / self.scale, weights
 
-    def further_outputs(self, values: Tensor, weights: Tensor) -> Tensor:
-        """The outputs after the first one that fit all values alike, ``(V, P − 1)``, from values ``(n, V)``."""
-        return self.center.new_zeros(self.n_values, self.n_outputs - 1)
-
     def widen(self, values: Tensor, weights: Tensor) -> None:
         """Extend the range by the values ``(n, V)`` of continued training, which may be larger than earlier ones."""
 
@@ -139,14 +135,11 @@ class LogNormal(ValueModel):
         self.scale.copy_(_spread(logs, positive_weights))
         self.largest.fill_(1e-30)
         self.widen(values, weights)
-        log_odds = self.further_outputs(values, weights)
-        return torch.cat((torch.zeros_like(log_odds), log_odds), dim=1)
+        log_odds = torch.logit(_mean((values > 0).to(values), weights).clamp(1e-3, 1 - 1e-3)).to(values)
+        return torch.stack((torch.zeros_like(log_odds), log_odds), dim=1)
 
     def regressed(self, values: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
         return self._standardised_logs(values), weights * (values > 0)
-
-    def further_outputs(self, values: Tensor, weights: Tensor) -> Tensor:
-        return torch.logit(_mean((values > 0).to(values), weights).clamp(1e-3, 1 - 1e-3)).to(values).unsqueeze(1)
 
     def widen(self, values: Tensor, weights: Tensor) -> None:
         self.largest.copy_(torch.where(weights > 0, values, 0).amax(dim=0).maximum(self.largest))

@@ -34,7 +34,7 @@ class Regressions(NamedTuple):
     Attributes
     ----------
     terms : the weights of table rows and numbers, for each of the `T` targets: `K` steps and `V` values.
-    intercepts : (T, P), which are added to each of the outputs of a tower; the terms are added to the first one.
+    intercepts : (T,)
     n_events : (T,), the number of labels of the rarer class, or of known values, in all training rows. It is 0 for a
         step without a regression: its labels have one class, or there is neither a category, nor a bin, nor a number
         that varies. The regression of a value is a constant then. It is also 0 for a value that is never known.
@@ -57,11 +57,14 @@ class Regressions(NamedTuple):
 
     @torch.inference_mode()
     def outputs(self, network: MultiTaskNetwork, codes: Tensor, numbers: Tensor, *lists: Lists) -> Tensor:
-        """The log-odds of each step and the outputs of each value, ``(B, K + V·P)``; without any bias features."""
+        """The log-odds of each step and the first output of each value, with zeros for others, ``(B, K + V·P)``.
+
+        What bias features would add is left out.
+        """
         located = network.embedding.locate(codes, *lists)
-        terms = self.terms(Embedded(located.codes, numbers, numbers, numbers, located.lists))
-        n_steps, first = len(network.link.parents), terms + self.intercepts[:, 0]
-        of_values = self.intercepts[n_steps:].expand(len(terms), -1, -1).clone()
+        first = self.terms(Embedded(located.codes, numbers, numbers, numbers, located.lists)) + self.intercepts
+        n_steps, n_outputs = len(network.link.parents), network.towers.output.bias.shape[1]
+        of_values = first.new_zeros(len(first), first.shape[1] - n_steps, n_outputs)
         of_values[..., 0] = first[:, n_steps:]
         return torch.cat((first[:, :n_steps], of_values.flatten(1)), dim=1)
 
@@ -86,7 +89,7 @@ def fit(network: MultiTaskNetwork, rows: RegressionRows) -> Regressions:
     with seeded(0), cpu_by_default():
         terms = Linear(n_rows, len(linear.numbers), n_targets, pooling=linear.pooling).requires_grad_(False)
     terms.categories.weight.zero_()
-    intercepts = torch.zeros(n_targets, network.towers.output.bias.shape[1], dtype=torch.float32)
+    intercepts = torch.zeros(n_targets, dtype=torch.float32)
     n_events = np.zeros(n_targets)
     for t, task in enumerate(_tasks(network, rows)):
         used, is_value = task.weights > 0, t >= len(network.link.parents)
@@ -97,7 +100,7 @@ def fit(network: MultiTaskNetwork, rows: RegressionRows) -> Regressions:
         weights = effective_counts(task.weights[used])
         if not len(design.columns) or len(np.unique(task.y[used])) < 2:
             if is_value:
-                intercepts[t, 0] = FAMILIES[task.family].link(np.average(task.y[used], weights=weights))
+                intercepts[t] = FAMILIES[task.family].link(np.average(task.y[used], weights=weights))
                 n_events[t] = rows.n_events[t]
             continue
         x = design.x if used.all() else design.x[used]
@@ -105,12 +108,8 @@ def fit(network: MultiTaskNetwork, rows: RegressionRows) -> Regressions:
         of_rows, of_numbers, constant = design.first_order(of_columns)
         terms.categories.weight[:, t] = torch.from_numpy(of_rows)
         terms.numbers[: len(of_numbers), t] = torch.from_numpy(of_numbers)
-        intercepts[t, 0] = intercept + constant
+        intercepts[t] = intercept + constant
         n_events[t] = rows.n_events[t]
-    n_steps = len(network.link.parents)
-    for v in range(n_targets - n_steps):
-        model, values = _values_of(network, rows.of_values[v][1].values)
-        intercepts[n_steps + v, 1:] = model.further_outputs(*values)[v].cpu()
     return Regressions(terms, intercepts, n_events)
 
 

@@ -171,15 +171,17 @@ def _combine(
     if net.average_.others:
         with net.average_.other_set():
             _fold(net.module_, regressions, *factors)
-    share, rest = (_per_output(net.module_, factor) for factor in factors)
+    share, rest = (_per_output(net.module_, *pair) for pair in ((factors[0], 1.0), (factors[1], 0.0)))
     for part, outputs in zip(parts, added, strict=True):
         part.average(share, rest * outputs)
 
 
-def _per_output(network: MultiTaskNetwork, of_targets: Tensor) -> Tensor:
-    """A number for each output of the network, ``(K + V·P,)``, from one for each target, ``(K + V,)``."""
+def _per_output(network: MultiTaskNetwork, of_targets: Tensor, others: float) -> Tensor:
+    """A number for each output, ``(K + V·P,)``: those of the targets ``(K + V,)`` for the first ones, else `others`."""
     n_steps, n_outputs = len(network.link.parents), network.towers.output.bias.shape[1]
-    return torch.cat((of_targets[:n_steps], of_targets[n_steps:].repeat_interleave(n_outputs)))
+    of_values = of_targets.new_full((len(of_targets) - n_steps, n_outputs), others)
+    of_values[:, 0] = of_targets[n_steps:]
+    return torch.cat((of_targets[:n_steps], of_values.flatten()))
 
 
 def _fold(network: MultiTaskNetwork, regressions: Regressions, of_network: Tensor, of_regression: Tensor) -> None:
@@ -187,8 +189,9 @@ def _fold(network: MultiTaskNetwork, regressions: Regressions, of_network: Tenso
     terms = regressions.terms
     for member in network.members:
         output, linear, low_order = member.towers.output, first_order_of(member), member.low_order
-        output.weight.mul_(of_network[:, None, None])
-        output.bias.mul_(of_network[:, None]).add_(of_regression[:, None] * regressions.intercepts)
+        output.weight[..., 0] *= of_network[:, None]
+        output.bias[:, 0] *= of_network
+        output.bias[:, 0] += of_regression * regressions.intercepts
         if isinstance(low_order, FM) and low_order.weights is not None:
             low_order.weights.mul_(of_network[:, None])
         for weight, other in ((linear.categories.weight, terms.categories.weight), (linear.numbers, terms.numbers)):

@@ -104,11 +104,14 @@ def correct_levels(values: ValueModel, parts: Sequence[Expected], *, is_chunk: b
         before = float(values.level[v])
         is_first = before == float(values.multiplies) and float(values.slope[v]) == 1
         new = trust(columns[0][1], columns[0][2], CHUNK, values.multiplies) if is_chunk and not is_first else 1.0
+        if slope != float(values.slope[v]):  # it is 1, since float32 cannot hold the level otherwise
+            if new < 1:
+                continue
+            values.slope[v] = slope
         if values.multiplies and level > 0 and before > 0:
             values.level[v] = before ** (1 - new) * level**new
         else:
             values.level[v] = (1 - new) * before + new * level
-        values.slope[v] = slope
 
 
 def trust(observed: np.ndarray, weights: np.ndarray, drift: float, in_means: bool = True) -> float:
@@ -137,7 +140,7 @@ def level_of_logarithms(
     """
     unit = observed @ weights / weights.sum()
     if not unit > 0:
-        return 0.0, 1.0  # all values are 0
+        return 0.0, slope  # all values are 0
     logs = np.log(expected.clip(1e-30))
     center, float32 = logs.mean(), np.finfo(np.float32)
     relative = np.exp(slope * (logs - center)) @ weights / weights.sum()

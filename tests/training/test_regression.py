@@ -242,7 +242,8 @@ def test_the_network_becomes_the_mean_of_both(variant, monkeypatch):
     assert (shares < 1).any()
     if "n_members" not in params:
         n_steps, n_outputs = len(slopes), model.module_.towers.output.bias.shape[1]
-        shares = np.append(shares[:n_steps], shares[n_steps:].repeat(n_outputs))
+        shares = np.append(shares[:n_steps], np.ones((len(shares) - n_steps, n_outputs)).ravel())
+        shares[n_steps::n_outputs] = model.network_shares_[n_steps:]  # further outputs stay those of the network
         expected = shares * of_network + (1 - shares) * of_regression
         expected[:, :n_steps] *= model.module_.slopes.numpy()
         difference = model.module_(*model._rows(X_val).tensors()).detach().numpy() - expected
