@@ -305,6 +305,7 @@ def test_few_rows_are_split_only_if_early_stopping_is_set(frame):
         small(early_stopping=True, validation_fraction=0.001).fit(*frame)
 
 
+@pytest.mark.filterwarnings("ignore:'.*' has one class in the validation rows and two in the training rows")
 def test_validation_rows_of_one_class_are_evaluated_by_the_loss(frame):
     X, Y = frame
     model = small(early_stopping=True).fit(X, Y, X_val=X[:20], Y_val=Y[:20] * 0)
