@@ -308,6 +308,7 @@ def test_tasks_with_shared_weights_keep_one_best_state(data):
     assert model.score(X_val, Y_val) == pytest.approx(max(means))
 
 
+@pytest.mark.filterwarnings("ignore:'.*' has one class in the validation rows and two in the training rows")
 def test_a_task_without_auc_is_evaluated_by_its_loss(data):
     X, Y, X_val, Y_val = data
     params = supported(SingleTaskClassifier, SMALL) | {"validation_metric": "mean_auc", "max_epochs": 2}
