@@ -9,12 +9,12 @@ import numpy as np
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from sklearn_fsmd.encoding.table import Encoded, as_pandas
-from sklearn_fsmd.encoding.targets import StepSums, index_of_target, one_of
+from sklearn_fsmd.encoding.targets import StepSums, effective_counts, index_of_target, one_of
 from sklearn_fsmd.encoding.warnings import warn_of_orders
 from sklearn_fsmd.estimators.predictions import Predictions
 from sklearn_fsmd.estimators.sampled_logs import warn_of_sampled_rows
 from sklearn_fsmd.parameters import warn
-from sklearn_fsmd.training import effective_counts, level_of, slope_of
+from sklearn_fsmd.training import level_of, slope_of
 
 FEW_EVENTS = 10
 """With fewer rows of the rarer class, the level may be off by a third."""
@@ -92,7 +92,7 @@ class Calibration(Predictions):
         names = self._targets.names
         if steps is None:
             return list(range(len(names)))
-        if isinstance(steps, (str, int)) or not len(steps):
+        if np.isscalar(steps) or not len(steps):
             raise ValueError(f"`steps` must be a list of targets, such as {names[:1]}. Got {steps!r}.")
         return sorted({index_of_target(step, names) for step in steps})
 

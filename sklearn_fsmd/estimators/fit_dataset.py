@@ -236,6 +236,7 @@ class Datasets(Learning):
         del scanned
         if validation is not None:
             valid = _encoded_rows(validation_blocks(self, validation), (validation, *encoding[1:]))
+            refuse_weights_that_correct_too(self.negative_sampling_rate, valid[1], parents)
         elif held_out is not None:
             valid = held_out[0], held_out[1].scaled()
         if valid is not None:

@@ -14,7 +14,7 @@ CHOSEN = {"dropout": "auto_dropout", "embedding_dim": "auto_embedding_dim"}
 """Parameters for which a fit chooses a value if they are "auto", and the keys of these values in the parameters of a
 predictor."""
 ADDS_REGRESSIONS = "adds_regressions"
-"""Key of whether a fit averages its network with logistic regressions. Files of former versions lack it."""
+"""Key of whether a fit averages its network with regressions. Files of former versions lack it."""
 
 
 def parameters_of(spec: Mapping[str, Any]) -> NetworkParameters:

@@ -13,6 +13,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits, logsigmoid
 
+MANY_ZEROS = 0.2
+"""With a larger share of zeros, whether a lognormal is 0 is said to differ more between rows than its location."""
+
 
 class ValueModel(nn.Module):
     """The distribution of each of `V` values, given that its parent has happened, from the `P` outputs of its tower.
@@ -27,8 +30,6 @@ class ValueModel(nn.Module):
     n_outputs = 1
     multiplies = True
     """Whether `level` and `slope` correct the logarithm of the expectation."""
-    family: Literal["normal", "poisson"] = "normal"
-    """The distribution of what a regression predicts by the first output: its mean, or the logarithm of its mean."""
     center: Tensor
     scale: Tensor
     level: Tensor
@@ -66,6 +67,11 @@ class ValueModel(nn.Module):
         """Set center and scale from values ``(n, V)``, and return the initial outputs ``(V, P)``."""
         raise NotImplementedError
 
+    @property
+    def family(self) -> Literal["logistic", "normal", "poisson"]:
+        """Of what a regression predicts by the first output: the log-odds, the mean, or the logarithm of the mean."""
+        return "normal"
+
     def regressed(self, values: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
         """What a regression predicts by the first output, and its weights, both ``(n, V)``, from values and weights."""
         return (values - self.center) / self.scale, weights
@@ -77,10 +83,10 @@ class ValueModel(nn.Module):
 class LogNormal(ValueModel):
     """Zero with the probability 1 − π, else lognormal, with the same spread for all rows: for prices.
 
-    The outputs are the location of the logarithms and the log-odds of π, as in [1]_, in the order `order`. Models saved
-    by former versions have the log-odds first. NOTE[DIFF] in [1]_ a third output
-    is the spread σ, and the expectation has the factor exp(σ²/2). This exponentiates errors of the spread of a row, and
-    the spread of memorised rows is close to 0. Here `level` and `slope` turn medians into means instead.
+    The outputs are the location of the logarithms and the log-odds of π, as in [1]_, in the order `order`: the log-odds
+    come first if many values are 0, and in models saved by former versions. NOTE[DIFF] in [1]_ a third output is the
+    spread σ, and the expectation has the factor exp(σ²/2). This exponentiates errors of the spread of a row, and the
+    spread of memorised rows is close to 0. Here `level` and `slope` turn medians into means instead.
 
     No expectation exceeds the largest value in training, neither before the correction nor after it: a single row whose
     location is far off would otherwise outweigh all others.
@@ -135,10 +141,19 @@ class LogNormal(ValueModel):
         self.scale.copy_(_spread(logs, positive_weights))
         self.largest.fill_(1e-30)
         self.widen(values, weights)
-        log_odds = torch.logit(_mean((values > 0).to(values), weights).clamp(1e-3, 1 - 1e-3)).to(values)
-        return torch.stack((torch.zeros_like(log_odds), log_odds), dim=1)
+        p_positive = _mean((values > 0).to(values), weights)
+        if p_positive.mean() < 1 - MANY_ZEROS:
+            self.order.copy_(torch.tensor([1, 0]))
+        log_odds = torch.logit(p_positive.clamp(1e-3, 1 - 1e-3)).to(values)
+        return torch.stack((torch.zeros_like(log_odds), log_odds), dim=1).index_select(-1, self.order)
+
+    @property
+    def family(self) -> Literal["logistic", "normal", "poisson"]:
+        return "logistic" if int(self.order[0]) else "normal"
 
     def regressed(self, values: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
+        if self.family == "logistic":
+            return (values > 0).to(values), weights
         return self._standardised_logs(values), weights * (values > 0)
 
     def widen(self, values: Tensor, weights: Tensor) -> None:
@@ -168,7 +183,9 @@ class Squared(ValueModel):
 class Poisson(ValueModel):
     """Half the deviance of a Poisson distribution, in units of the mean: for counts and similar values."""
 
-    family = "poisson"
+    @property
+    def family(self) -> Literal["logistic", "normal", "poisson"]:
+        return "poisson"
 
     def expectation(self, outputs: Tensor) -> Tensor:
         return self.scale * outputs.squeeze(-1).exp()

@@ -6,7 +6,7 @@ from sklearn_fsmd.training.batches import Batch, Batches, BatchIterator, TensorD
 from sklearn_fsmd.training.checkpoint import Checkpoint
 from sklearn_fsmd.training.early_stopping import EarlyStopping, steps_of
 from sklearn_fsmd.training.feed import Feed, InMemory, arrays_of, masking_options
-from sklearn_fsmd.training.level import effective_counts, level_of
+from sklearn_fsmd.training.level import level_of
 from sklearn_fsmd.training.net import Net
 from sklearn_fsmd.training.net_options import check_callbacks
 from sklearn_fsmd.training.pretraining import pretrain
@@ -29,7 +29,6 @@ __all__ = [
     "batch_size_of",
     "check_callbacks",
     "construction",
-    "effective_counts",
     "level_of",
     "level_rows",
     "masking_options",

@@ -47,7 +47,7 @@ def new_net(
     rates : (K,), the rates of all rows.
     unlabeled : the rows to pretrain on, if `p` asks for pretraining. None if its outcome is known already.
     n_rows : number of rows of the fit, with validation rows; None if others will follow.
-    adds_regressions : whether the network is averaged with logistic regressions at the end of the fit.
+    adds_regressions : whether the network is averaged with regressions at the end of the fit.
     """
     if p.embedding_compression is not None and p.pretrain_epochs:
         raise ValueError(

@@ -58,7 +58,7 @@ def correct(
     if valid is not None and rates is not None:
         set_slopes(network, _outputs(members), valid.bias_logits(), rates)
     if valid is not None and network.values is not None:
-        set_slopes_of_values(network, valid.labelled())
+        set_slopes_of_values(network, value_members[0].labelled(), valid.labelled())
     if shares is not None and len(of_regressions) > 1:
         regression_mean.replace(net, regressions, _fitted(net, of_regressions[1]), shares, everything)
     if network.values is not None:
@@ -74,7 +74,7 @@ def correct(
 
 
 def _fitted(net: Net, rows: RegressionRows) -> regression.Regressions:
-    """Regressions on some rows; those of the first of several processes."""
+    """Regressions on some rows; all of several processes take those of the first, to the last bit."""
     regressions = regression.fit(net.module_, rows)
     if net.exchange is not None:
         (regressions,) = net.exchange.of_first(regressions)

@@ -216,11 +216,6 @@ def level_of(z: np.ndarray, total: float, weights: np.ndarray) -> float:
     return float(high) if excess(high) <= 0 else float(brentq(excess, low, high, xtol=1e-12, maxiter=500))
 
 
-def effective_counts(weights: np.ndarray) -> np.ndarray:
-    """Scale weights so that their sum is the effective number of rows, (Σw)² / Σw², which a prior is compared with."""
-    return weights * (weights.sum() / np.square(weights).sum())
-
-
 def loss_at_best_level(z: np.ndarray, y: np.ndarray, weights: np.ndarray) -> float:
     """The sum of the log losses of labels `y` with the log-odds ``z + level``, at the level where it is smallest."""
     logits = z + level_of(z, float(weights @ y), weights)

@@ -32,7 +32,7 @@ class LevelRows(NamedTuple):
     labels raise the rates of their categories, which does not happen to new rows. So they get rates without their own
     labels. `negative_sampling_rate` is the share of the rows without the first event that are in the log.
 
-    `of_regressions` are the rows that the logistic regressions are fitted on, without statistics: training rows, and
+    `of_regressions` are the rows that the regressions are fitted on, without statistics: training rows, and
     then, if validation rows were set aside, both. They are empty if there are to be no regressions.
     """
 
@@ -55,7 +55,7 @@ class LevelRows(NamedTuple):
 
         Returns
         -------
-        shares : (K,), the network's share of the mean with the regressions; None without them.
+        shares : (K + V,), the network's share of the mean with the regressions; None without them.
         """
         valid_parts = [] if valid is None else [valid]
         with_values = None if self.with_values is None else TensorData.from_rows(*self.with_values, net.device)

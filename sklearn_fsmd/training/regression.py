@@ -4,8 +4,8 @@ On few rows a network makes too few steps to learn what a regression finds at on
 of the log-odds of both is better than either at most sizes in between. Since a regression on the encoded columns is a
 sum of first-order terms, the mean is the same network with other weights: nothing is added to it.
 
-Steps have logistic regressions. A value has one of the output of its tower to which the network's first-order terms are
-added: of the mean value, or of the logarithm of a mean or median.
+Steps have logistic regressions. A value has one of the first output of its tower, to which the network's first-order
+terms are added.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ import torch
 from torch import Tensor
 
 from sklearn_fsmd.encoding.table import Encoded
-from sklearn_fsmd.encoding.targets import Values
+from sklearn_fsmd.encoding.targets import Values, effective_counts
 from sklearn_fsmd.network import Embedded, Linear, Lists, Member, MultiTaskNetwork, ValueModel
 from sklearn_fsmd.parameters.machine import cpu_by_default, seeded
-from sklearn_fsmd.training.level import effective_counts
 from sklearn_fsmd.training.regression_columns import design_of
 from sklearn_fsmd.training.regression_rows import RegressionRows
 from sklearn_fsmd.training.ridge import FAMILIES, FamilyName, fit_ridge
+from sklearn_fsmd.training.value_level import spread_of
 
 
 class Regressions(NamedTuple):
@@ -38,18 +38,20 @@ class Regressions(NamedTuple):
     n_events : (T,), the number of labels of the rarer class, or of known values, in all training rows. It is 0 for a
         step without a regression: its labels have one class, or there is neither a category, nor a bin, nor a number
         that varies. The regression of a value is a constant then. It is also 0 for a value that is never known.
+    spreads : (V,), the mean deviance of what is regressed of the values; 0 if it is constant.
     """
 
     terms: Linear
     intercepts: Tensor
     n_events: np.ndarray
+    spreads: np.ndarray
 
     def to(self, device: torch.device) -> Regressions:
         """The same on a device."""
         return self._replace(terms=self.terms.to(device), intercepts=self.intercepts.to(device))
 
     def minus(self, others: Regressions) -> Regressions:
-        """The regressions whose log-odds are the difference."""
+        """The regressions whose outputs are the difference."""
         terms = copy.deepcopy(self.terms)
         terms.categories.weight.sub_(others.terms.categories.weight)
         terms.numbers.sub_(others.terms.numbers)
@@ -90,14 +92,17 @@ def fit(network: MultiTaskNetwork, rows: RegressionRows) -> Regressions:
         terms = Linear(n_rows, len(linear.numbers), n_targets, pooling=linear.pooling).requires_grad_(False)
     terms.categories.weight.zero_()
     intercepts = torch.zeros(n_targets, dtype=torch.float32)
-    n_events = np.zeros(n_targets)
+    n_steps, n_events = len(network.link.parents), np.zeros(n_targets)
+    spreads = np.zeros(n_targets - n_steps)
     for t, task in enumerate(_tasks(network, rows)):
-        used, is_value = task.weights > 0, t >= len(network.link.parents)
+        used, is_value = task.weights > 0, t >= n_steps
         if not used.any():
             continue
         if task.rows is not former:
             design, former = design_of(network, task.rows, rows.n_categories, n_rows), task.rows
         weights = effective_counts(task.weights[used])
+        if is_value:
+            spreads[t - n_steps] = spread_of(task.y[used], weights, multiplies=task.family == "poisson")
         if not len(design.columns) or len(np.unique(task.y[used])) < 2:
             if is_value:
                 intercepts[t] = FAMILIES[task.family].link(np.average(task.y[used], weights=weights))
@@ -110,7 +115,7 @@ def fit(network: MultiTaskNetwork, rows: RegressionRows) -> Regressions:
         terms.numbers[: len(of_numbers), t] = torch.from_numpy(of_numbers)
         intercepts[t] = intercept + constant
         n_events[t] = rows.n_events[t]
-    return Regressions(terms, intercepts, n_events)
+    return Regressions(terms, intercepts, n_events, spreads)
 
 
 def _tasks(network: MultiTaskNetwork, rows: RegressionRows) -> Iterator[_Task]:

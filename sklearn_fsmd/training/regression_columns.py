@@ -1,4 +1,4 @@
-"""The columns of a logistic regression, and the first-order terms of a network that follow from their weights.
+"""The columns of a regression, and the first-order terms of a network that follow from their weights.
 
 Categories and lists have a column per value. The bins of a number are neighbours. With a column each, their weights
 would fit noise where there are few events. So their weights are a smooth function of the bin: a sum of cosines, whose

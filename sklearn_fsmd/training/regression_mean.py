@@ -11,12 +11,12 @@ import torch
 from scipy.optimize import minimize_scalar
 from torch import Tensor
 
+from sklearn_fsmd.encoding.targets import effective_counts
 from sklearn_fsmd.inference import in_chunks_alone
 from sklearn_fsmd.network import FM, MultiTaskNetwork
 from sklearn_fsmd.training.level import (
     LabelledOutputs,
     binary_tasks_of,
-    effective_counts,
     information,
     loss_at_best_level,
     trials,
@@ -24,7 +24,7 @@ from sklearn_fsmd.training.level import (
 from sklearn_fsmd.training.member_logits import MemberLogits
 from sklearn_fsmd.training.net import Net
 from sklearn_fsmd.training.regression import Regressions, first_order_of
-from sklearn_fsmd.training.value_level import loss_at_best_level as loss_of_values
+from sklearn_fsmd.training.value_level import loss_at_best_level_of_values
 
 EVENTS_OF_HALF, VALUES_OF_HALF, SPREAD, LEAST_EXPECTED, LEAST = 3000, 10_000, 0.3, 0.1, 0.05
 """The prior of the network's share: the numbers of events and of values for which its mean is ½, its standard
@@ -55,7 +55,8 @@ def average(
     for part, outputs in zip(parts, added, strict=True):
         if part is valid:
             shares[:n_steps] = _shares_of_steps(net.module_, valid, outputs, shares[:n_steps])
-            shares[n_steps:] = _shares_of_values(net.module_, valid.labelled(), outputs, shares[n_steps:])
+            of_values = net.module_, valid.labelled(), outputs, regressions.spreads
+            shares[n_steps:] = _shares_of_values(*of_values, shares[n_steps:])
     _combine(net, shares, regressions, 1 - shares, parts, added)
     return shares
 
@@ -76,20 +77,29 @@ def _shares_of_steps(
 
 
 def _shares_of_values(
-    network: MultiTaskNetwork, valid: LabelledOutputs, of_regressions: Tensor, expected: np.ndarray
+    network: MultiTaskNetwork,
+    valid: LabelledOutputs,
+    of_regressions: Tensor,
+    spreads: np.ndarray,
+    expected: np.ndarray,
 ) -> np.ndarray:
     """The shares of the network for each value, ``(V,)``."""
     shares, model = expected.copy(), network.values
     if model is None or valid.weights is None:
         return shares
+    shares[(expected < 1) & (spreads == 0)] = LEAST  # all values are equal, and so is their regression
     n_steps = len(network.link.parents)
     y, weights = map(_float64, model.regressed(valid.labels[:, n_steps:], valid.weights[:, n_steps:]))
     of_values = (cast("Tensor", network.split(x)[1]) for x in (valid.outputs, of_regressions))
     z, z_regression = (_float64(x[..., 0]) for x in of_values)
-    for v in np.flatnonzero((expected < 1) & weights.any(axis=0)):
+    for v in np.flatnonzero((expected < 1) & weights.any(axis=0) & (spreads > 0)):
         used = weights[:, v] > 0
-        parts = z[used, v], z_regression[used, v], y[used, v], effective_counts(weights[used, v])
-        shares[v] = share_of_value(*parts, expected[v], multiplies=model.family == "poisson")
+        outputs, labels, counts = (z[used, v], z_regression[used, v]), y[used, v], effective_counts(weights[used, v])
+        if model.family != "logistic":
+            is_log = model.family == "poisson"
+            shares[v] = share_of_value(*outputs, labels, counts, expected[v], spreads[v], multiplies=is_log)
+        elif len(np.unique(labels)) > 1:
+            shares[v] = share_of(*outputs, np.zeros(len(labels)), labels, counts, expected[v])
     return shares
 
 
@@ -138,18 +148,27 @@ def share_of(
 
 
 def share_of_value(
-    z: np.ndarray, z_regression: np.ndarray, y: np.ndarray, w: np.ndarray, expected: float, *, multiplies: bool
+    z: np.ndarray,
+    z_regression: np.ndarray,
+    y: np.ndarray,
+    w: np.ndarray,
+    expected: float,
+    spread: float,
+    *,
+    multiplies: bool,
 ) -> float:
     """The most probable share of the output `z` in its mean with `z_regression`, at the best level.
 
     The mean of `y` is ``level + share · z + (1 − share) · z_regression``, or with `multiplies` the exponential of this.
-    The prior of the share is normal, with the mean `expected`. Arrays are ``(n,)``; `w` are weights.
+    The prior of the share is normal, with the mean `expected`; `spread` is that of the training values. Arrays are
+    ``(n,)``; `w` are weights.
     """
 
     def loss(share: float) -> float:
-        mean = share * z + (1 - share) * z_regression
-        prior = ((share - expected) / SPREAD) ** 2 / 2
-        return loss_of_values(np.exp(mean.clip(-700, 700)) if multiplies else mean, y, w, multiplies=multiplies) + prior
+        sums = share * z + (1 - share) * z_regression
+        means = np.exp(sums.clip(-700, 700)) if multiplies else sums
+        likelihood = loss_at_best_level_of_values(means, y, w, spread, multiplies=multiplies)
+        return likelihood + ((share - expected) / SPREAD) ** 2 / 2
 
     return round(float(minimize_scalar(loss, bounds=(LEAST, 1), method="bounded", options={"xatol": 1e-7}).x), 4)
 

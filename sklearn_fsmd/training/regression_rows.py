@@ -10,7 +10,7 @@ import numpy as np
 
 from sklearn_fsmd.encoding.columns import evenly_spaced
 from sklearn_fsmd.encoding.table import Encoded, FeatureEncoder
-from sklearn_fsmd.encoding.targets import LabelledRows, StepSums, Targets, Values
+from sklearn_fsmd.encoding.targets import LabelledRows, StepSums, Targets, Values, effective_number
 from sklearn_fsmd.parameters import LOW_ORDER, NetworkParameters, TrainingParameters
 from sklearn_fsmd.training.regression_columns import N_COSINES
 
@@ -81,8 +81,7 @@ def n_events_of(steps: StepSums, targets: Targets, n_training: int) -> np.ndarra
     if targets.values is None:
         return steps.n_events
     weights = targets.values.weights.astype(np.float64)
-    n_known = weights.sum(axis=0) ** 2 / np.square(weights).sum(axis=0).clip(1e-30)
-    return np.append(steps.n_events, n_known * (n_training / max(len(weights), 1)))
+    return np.append(steps.n_events, effective_number(weights) * (n_training / max(len(weights), 1)))
 
 
 def most_rows(rows: Encoded, n_categories: int) -> int:

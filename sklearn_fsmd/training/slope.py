@@ -53,9 +53,10 @@ def set_slopes(
 
 
 @torch.inference_mode()
-def set_slopes_of_values(network: MultiTaskNetwork, valid: LabelledOutputs) -> None:
-    """Set the slopes of expected values by the values of the validation rows."""
-    correct_slopes(cast("ValueModel", network.values), value_targets_of(network, valid))
+def set_slopes_of_values(network: MultiTaskNetwork, train: LabelledOutputs, valid: LabelledOutputs) -> None:
+    """Set the slopes of expected values by the values of the validation rows, and the spread of the training values."""
+    of_train, of_valid = (value_targets_of(network, part) for part in (train, valid))
+    correct_slopes(cast("ValueModel", network.values), of_train, of_valid)
 
 
 def slope_factors(

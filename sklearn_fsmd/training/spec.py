@@ -28,7 +28,7 @@ AUTO_LR, BATCH_ROWS, AVERAGED_STEPS, BALANCE = "auto_lr", "fitted_batch_size", "
 FIRST_STEP, NETWORK_SHARES = "first_step", "network_shares"
 """Results of the training in the `spec_`: the learning rate of "auto", the rows of a batch, the number of steps over
 which the weights are averaged, the state of `task_weighting`, of a sampled log the rate of the first step and the
-number of its labels, and the network's share of the mean with logistic regressions. Files of former versions lack
+number of its labels, and the network's share of the mean with regressions. Files of former versions lack
 them."""
 
 

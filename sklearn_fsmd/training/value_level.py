@@ -10,6 +10,7 @@ import numpy as np
 from scipy.optimize import minimize_scalar
 from scipy.special import xlogy
 
+from sklearn_fsmd.encoding.targets import effective_counts, effective_number
 from sklearn_fsmd.network import ValueModel
 
 DRIFT = 0.05
@@ -21,6 +22,8 @@ SPREAD = 0.3
 """Standard deviation of the prior of log(slope), whose mean is 0, as for probabilities."""
 STEEPEST = 4.0
 """The largest slope, and the inverse of the smallest."""
+PRIOR_VALUES = 5.0
+"""As how many values the spread of the training values counts, where that of validation values is estimated."""
 
 
 class Expected(NamedTuple):
@@ -31,54 +34,77 @@ class Expected(NamedTuple):
     weights: np.ndarray
 
 
-def correct_slopes(values: ValueModel, valid: Expected) -> None:
+def correct_slopes(values: ValueModel, train: Expected, valid: Expected) -> None:
     """Set the slopes of the expectations by the validation rows.
 
-    A network that has memorised training rows expects too much of the differences between new ones. Targets without
-    known values in the validation rows keep their slope.
+    A network that has memorised training rows expects too much of the differences between new ones. Targets keep their
+    slope if no value is known in the validation rows, or if those of the training rows are all equal.
     """
     for v in range(values.n_values):
-        used = valid.weights[:, v] > 0
-        if used.any():
-            expected, observed, weights = (x[used, v].astype(np.float64) for x in valid)
-            values.slope[v] = slope_of(expected, observed, weights, multiplies=values.multiplies)
+        expected, observed, weights = known_of(valid, v)
+        _, of_train, train_weights = known_of(train, v)
+        spread = spread_of(of_train, train_weights, multiplies=values.multiplies)
+        if len(observed) and spread > 0:
+            slope = slope_of(expected, observed, weights, spread, multiplies=values.multiplies)
+            if not values.multiplies or fits_in_float32(level_as_factor(expected, observed, weights, slope)):
+                values.slope[v] = slope
 
 
-def slope_of(expected: np.ndarray, observed: np.ndarray, weights: np.ndarray, *, multiplies: bool) -> float:
+def known_of(part: Expected, v: int) -> list[np.ndarray]:
+    """Expected and observed values of target `v` and their weights, as float64, of the rows in which it is known."""
+    known = part.weights[:, v] > 0
+    return [x[known, v].astype(np.float64) for x in part]
+
+
+def slope_of(
+    expected: np.ndarray, observed: np.ndarray, weights: np.ndarray, spread: float, *, multiplies: bool
+) -> float:
     """The most probable slope of the expectations, or with `multiplies` of their logarithms, at the best level.
 
     It is rounded to four decimals, which is more than the rows determine.
     """
     x = np.log(expected.clip(1e-30)) if multiplies else expected
-    x = x - np.average(x, weights=weights)
-    counts = weights * (weights.sum() / np.square(weights).sum())
+    x, counts = x - np.average(x, weights=weights), effective_counts(weights)
 
     def loss(log_slope: float) -> float:
         sums = math.exp(log_slope) * x
         means = np.exp(sums) if multiplies else sums
-        return loss_at_best_level(means, observed, counts, multiplies=multiplies) + (log_slope / SPREAD) ** 2 / 2
+        likelihood = loss_at_best_level_of_values(means, observed, counts, spread, multiplies=multiplies)
+        return likelihood + (log_slope / SPREAD) ** 2 / 2
 
     limit = math.log(STEEPEST)
     optimum = minimize_scalar(loss, bounds=(-limit, limit), method="bounded", options={"xatol": 1e-7})
     return round(math.exp(optimum.x), 4)
 
 
-def loss_at_best_level(means: np.ndarray, y: np.ndarray, weights: np.ndarray, *, multiplies: bool) -> float:
+def loss_at_best_level_of_values(
+    means: np.ndarray, y: np.ndarray, weights: np.ndarray, spread: float, *, multiplies: bool
+) -> float:
     """Negative log-likelihood, but for a constant, of `y` with these means at the best level and the best spread.
 
     With `multiplies` the level is a factor, and the deviance is that of a Poisson distribution. Else the level is
-    added, and the deviance is the squared error. The spread is a factor of the deviance.
+    added, and the deviance is the squared error. The spread is a factor of the deviance. A few values may happen to be
+    equal, so it has a prior: the `spread` of the training values, as that of `PRIOR_VALUES` values.
     """
-    total = weights.sum()
-    if multiplies:
-        means = (means * (weights @ y / (weights @ means))).clip(1e-30)
-        deviance = 2 * weights @ (xlogy(y, y / means) - y + means)
-        unit = weights @ y
-    else:
-        residuals = y - means - weights @ (y - means) / total
-        deviance = weights @ residuals**2
-        unit = weights @ (y - weights @ y / total) ** 2
-    return float(total / 2 * math.log(max(deviance, 1e-9 * unit, 1e-30)))
+    level = weights @ y / (weights @ means) if multiplies else weights @ (y - means) / weights.sum()
+    deviance = weights @ _deviances(y, means * level if multiplies else means + level, multiplies=multiplies)
+    return float((weights.sum() + PRIOR_VALUES) / 2 * math.log(deviance + PRIOR_VALUES * spread))
+
+
+def spread_of(y: np.ndarray, weights: np.ndarray, *, multiplies: bool) -> float:
+    """The mean deviance of values from their mean, in the units of :func:`loss_at_best_level_of_values`; 0 for none."""
+    if not len(y):
+        return 0.0
+    mean = np.average(y, weights=weights)
+    return float(np.average(_deviances(y, np.full(len(y), mean), multiplies=multiplies), weights=weights))
+
+
+def _deviances(y: np.ndarray, means: np.ndarray, *, multiplies: bool) -> np.ndarray:
+    """The deviance of each value: Poisson with `multiplies`, else the squared error; at least 0."""
+    if not multiplies:
+        return np.square(y - means)
+    means = means.clip(1e-30)
+    return 2 * (xlogy(y, y / means) - y + means).clip(0)
 
 
 def correct_levels(values: ValueModel, parts: Sequence[Expected], *, is_chunk: bool = False) -> None:
@@ -92,22 +118,18 @@ def correct_levels(values: ValueModel, parts: Sequence[Expected], *, is_chunk: b
     new one, which counts less the fewer values the chunk has. A target without any known value is not corrected.
     """
     for v in range(values.n_values):
-        columns = [tuple(x[part.weights[:, v] > 0, v].astype(np.float64) for x in part) for part in parts]
+        columns = [known_of(part, v) for part in parts]
         valid_share = 0.0 if len(columns) == 1 else trust(columns[1][1], columns[1][2], DRIFT, values.multiplies) / 2
         shares = (1 - valid_share, valid_share) if len(columns[0][0]) else (0.0, 1.0)
         weighted = [(e, o, share * w / max(w.sum(), 1e-30)) for (e, o, w), share in zip(columns, shares, strict=False)]
         expected, observed, weights = (np.concatenate(arrays) for arrays in zip(*weighted, strict=True))
         if not (weights > 0).any():
             continue
-        of_rows = level_of_logarithms if values.multiplies else level_of_values
-        level, slope = of_rows(expected, observed, weights, float(values.slope[v]))
+        level_of_rows = level_as_factor if values.multiplies else level_as_sum
+        level = level_of_rows(expected, observed, weights, float(values.slope[v]))
         before = float(values.level[v])
         is_first = before == float(values.multiplies) and float(values.slope[v]) == 1
         new = trust(columns[0][1], columns[0][2], CHUNK, values.multiplies) if is_chunk and not is_first else 1.0
-        if slope != float(values.slope[v]):  # it is 1, since float32 cannot hold the level otherwise
-            if new < 1:
-                continue
-            values.slope[v] = slope
         if values.multiplies and level > 0 and before > 0:
             values.level[v] = before ** (1 - new) * level**new
         else:
@@ -122,7 +144,7 @@ def trust(observed: np.ndarray, weights: np.ndarray, drift: float, in_means: boo
     """
     if not weights.sum() > 0:
         return 0.0
-    n = weights.sum() ** 2 / np.square(weights).sum()
+    n = effective_number(weights)
     mean = np.average(observed, weights=weights)
     spread = np.average(np.square(observed - mean), weights=weights)
     unit = mean**2 if in_means else max(spread, 1e-30)
@@ -130,28 +152,18 @@ def trust(observed: np.ndarray, weights: np.ndarray, drift: float, in_means: boo
     return float(information / (information + drift**-2))
 
 
-def level_of_logarithms(
-    expected: np.ndarray, observed: np.ndarray, weights: np.ndarray, slope: float
-) -> tuple[float, float]:
-    """The level of ``level · expected^slope`` with which the mean is right, and the slope.
-
-    The slope is 1 if float32, in which levels are kept, could not hold the level with it, as with values of very large
-    or very small units.
-    """
-    unit = observed @ weights / weights.sum()
-    if not unit > 0:
-        return 0.0, slope  # all values are 0
-    logs = np.log(expected.clip(1e-30))
-    center, float32 = logs.mean(), np.finfo(np.float32)
-    relative = np.exp(slope * (logs - center)) @ weights / weights.sum()
-    level = float(unit / relative * np.exp(-slope * center))
-    if not float32.tiny < level < float32.max:
-        return float(observed @ weights / (expected @ weights)), 1.0
-    return level, slope
+def level_as_factor(expected: np.ndarray, observed: np.ndarray, weights: np.ndarray, slope: float) -> float:
+    """The level of ``level · expected^slope`` with which the mean is right."""
+    mean, logs = observed @ weights / weights.sum(), np.log(expected.clip(1e-30))
+    center = logs.mean()
+    return float(mean / (np.exp(slope * (logs - center)) @ weights / weights.sum()) * np.exp(-slope * center))
 
 
-def level_of_values(
-    expected: np.ndarray, observed: np.ndarray, weights: np.ndarray, slope: float
-) -> tuple[float, float]:
-    """The level of ``level + slope · expected`` with which the mean is right, and the slope."""
-    return float((observed - slope * expected) @ weights / weights.sum()), slope
+def level_as_sum(expected: np.ndarray, observed: np.ndarray, weights: np.ndarray, slope: float) -> float:
+    """The level of ``level + slope · expected`` with which the mean is right."""
+    return float((observed - slope * expected) @ weights / weights.sum())
+
+
+def fits_in_float32(level: float) -> bool:
+    """Whether float32, in which levels are kept, can hold one; not with the slopes of very large or small values."""
+    return level == 0 or bool(np.finfo(np.float32).tiny < level < np.finfo(np.float32).max)

@@ -26,7 +26,7 @@ from sklearn_fsmd.encoding.targets.known_labels import (
 )
 from sklearn_fsmd.encoding.targets.step_rates import StepSums, without_young_steps
 from sklearn_fsmd.encoding.targets.values import ValueEncoder, Values, check_values
-from sklearn_fsmd.encoding.targets.weights import check_weights, factors_of
+from sklearn_fsmd.encoding.targets.weights import check_weights, effective_counts, effective_number, factors_of
 
 __all__ = [
     "DEFAULT_NAMES",
@@ -40,6 +40,8 @@ __all__ = [
     "are_moved",
     "check_values",
     "check_weights",
+    "effective_counts",
+    "effective_number",
     "events_of",
     "factors_of",
     "index_of_target",

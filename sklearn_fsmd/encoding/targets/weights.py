@@ -38,6 +38,16 @@ def check_weights(sample_weight: Any, shape: tuple[int, int]) -> np.ndarray:
     return np.broadcast_to(weights if weights.ndim == 2 else weights[:, None], shape).copy()
 
 
+def effective_number(weights: np.ndarray, axis: int = 0) -> Any:
+    """The number of rows of equal weight that are as informative, (Σw)² / Σw² (Kish); 0 without weights above 0."""
+    return weights.sum(axis=axis) ** 2 / np.square(weights).sum(axis=axis).clip(1e-300)
+
+
+def effective_counts(weights: np.ndarray) -> np.ndarray:
+    """Scale weights so that their sum is the effective number of rows, which a prior is compared with."""
+    return weights * (effective_number(weights) / weights.sum())
+
+
 def factors_of(n: Any, total: Any) -> np.ndarray:
     """Factors that scale weights with the sums `total` to mean 1 over `n` rows; 1 where a sum is 0."""
     return np.where(total > 0, n / np.maximum(total, 1e-300), 1.0)
