@@ -583,41 +583,44 @@ def test_the_table_of_members_by_rows():
         assert cells == [quoted[name, n, members][0] for name in ("funnel", "kuairand", "census") for members in (1, 4)]
 
 
-WIDTHS = {"census": "Census, validation half", "kuairand": "KuaiRand, validation days"}
+ON_VALIDATION = {"census": "Census, validation half", "kuairand": "KuaiRand, validation days"}
+
+
+def compared_by_rows(part, parameter, n_rows, values):
+    """Compare a table of docs/defaults.md with stored results: `n_rows` rows and all of them, by values of a parameter.
+
+    Returns
+    -------
+    stored : the rows of the file.
+    mean : both AUCs by data, rows ("all" or `n_rows`) and value.
+    """
+    pair, stored = ["first_auc", "second_auc"], pd.read_csv(ROOT / f"benchmarks/quality/{part}.csv")
+    size = stored["rows"].where(stored["rows"] == n_rows, "all")
+    mean = stored.groupby(["data", size, parameter])[pair].mean()
+    table = table_after(f'## `{parameter}="auto"`', "docs/defaults.md")
+    largest = stored.groupby("data")["rows"].max()
+    names = {f"{ON_VALIDATION.get(name, name)}, {rows:,}": name for name, rows in largest.items()}
+    assert set(table) == set(names)
+    for name, (cells, _) in table.items():
+        expected = [mean.loc[(names[name], size, value)] for size in (n_rows, "all") for value in values]
+        assert cells == [f"{first:.4f} / {second:.4f}" for first, second in expected]
+    return stored, mean
 
 
 def test_the_table_of_dropout():
-    pair = ["first_auc", "second_auc"]
-    stored = pd.read_csv(ROOT / "benchmarks/quality/dropout.csv")
-    size = stored["rows"].where(stored["rows"] == 50_000, "all")
-    mean = stored.groupby(["data", size, "dropout"])[pair].mean()
-    table = table_after('## `dropout="auto"`', "docs/defaults.md")
-    largest = stored.groupby("data")["rows"].max()
-    names = {f"{'Census, validation half' if n == 'census' else n}, {rows:,}": n for n, rows in largest.items()}
-    assert set(table) == set(names)
-    for name, (cells, _) in table.items():
-        expected = [mean.loc[(names[name], size, rate)] for size in (50_000, "all") for rate in (0.3, 0.1)]
-        assert cells == [f"{first:.4f} / {second:.4f}" for first, second in expected]
+    stored, mean = compared_by_rows("dropout", "dropout", 50_000, (0.3, 0.1))
     gain = mean.xs(0.1, level="dropout") - mean.xs(0.3, level="dropout")
     few, many = (gain.xs(size, level="rows") for size in (50_000, "all"))
     assert (few < 0).to_numpy().sum() == 9
     assert many.drop("flights").abs().max(axis=None) < 4e-4
-    by_seed = stored[(stored["data"] == "flights") & (stored["rows"] > 50_000)].set_index(["dropout", "seed"])[pair]
+    by_seed = stored[(stored["data"] == "flights") & (stored["rows"] > 50_000)].set_index(["dropout", "seed"])[
+        ["first_auc", "second_auc"]
+    ]
     assert (by_seed.loc[0.1] > by_seed.loc[0.3]).all(axis=None)
 
 
 def test_the_table_of_widths():
-    pair = ["first_auc", "second_auc"]
-    stored = pd.read_csv(ROOT / "benchmarks/quality/widths.csv")
-    size = stored["rows"].where(stored["rows"] == 100_000, "all")
-    mean = stored.groupby(["data", size, "embedding_dim"])[pair].mean()
-    table = table_after('## `embedding_dim="auto"`', "docs/defaults.md")
-    largest = stored.groupby("data")["rows"].max()
-    names = {f"{WIDTHS.get(n, n)}, {rows:,}": n for n, rows in largest.items()}
-    assert set(table) == set(names)
-    for name, (cells, _) in table.items():
-        expected = [mean.loc[(names[name], size, dim)] for size in (100_000, "all") for dim in (16, 32)]
-        assert cells == [f"{first:.4f} / {second:.4f}" for first, second in expected]
+    _, mean = compared_by_rows("widths", "embedding_dim", 100_000, (16, 32))
     gain = (mean.xs(32, level="embedding_dim") - mean.xs(16, level="embedding_dim")).drop("kuairand")
     assert gain.min(axis=None) > -2e-4
     assert (gain.loc["flights"] > 5e-4).all(axis=None)
