@@ -26,8 +26,8 @@ from sklearn_fsmd.metrics import (
 )
 from sklearn_fsmd.parameters import warn
 
-FEW_EVENTS = 20
-"""With fewer labels of one class, an AUC has a standard error of about 0.06 or more."""
+FEW_EVENTS = 10
+"""With fewer labels of one class an AUC has a standard error of about 0.09 or more. `calibrate` warns below it too."""
 
 
 def feature_importances(
@@ -99,7 +99,7 @@ def feature_importances(
     Warns
     -----
     UserWarning
-        If an AUC rests on fewer than 20 labels of one class: its standard error is then about 0.06 or more, and the
+        If an AUC rests on fewer than ten labels of one class: its standard error is then about 0.09 or more, and the
         repeats, which all use these labels, do not show it.
 
     Examples

@@ -45,7 +45,7 @@ class ImportancesDisplay:
     >>> from sklearn_fsmd import FSMDClassifier
     >>> from sklearn_fsmd.datasets import make_funnel
     >>> from sklearn_fsmd.plotting import ImportancesDisplay
-    >>> X, Y = make_funnel(500, random_state=0, return_X_y=True)
+    >>> X, Y = make_funnel(900, random_state=0, return_X_y=True)
     >>> model = FSMDClassifier(max_epochs=1, random_state=0).fit(X[:400], Y[:400])
     >>> display = ImportancesDisplay.from_estimator(model, X[400:], Y[400:], n_repeats=2, random_state=0, n_features=3)
     >>> display.ax_.get_ylabel()

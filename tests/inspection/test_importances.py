@@ -172,11 +172,11 @@ def test_conditional_importances_use_rows_whose_parent_has_happened():
 
 def test_importances_of_few_events_warn(known):
     model, X, Y = known
-    some = np.sort(np.append(np.flatnonzero(Y["click"] == 1)[:19], np.flatnonzero(Y["click"] == 0)))
+    some = np.sort(np.append(np.flatnonzero(Y["click"] == 1)[:9], np.flatnonzero(Y["click"] == 0)))
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         feature_importances(model, X.iloc[some], Y.iloc[some].assign(conversion=Y["click"]), n_repeats=1)
     found = [str(warning.message) for warning in caught]
-    assert f"importances for 'click' rest on 19 of {len(some)} rows, those of the rarer class" in found[0]
-    assert "importances for 'conversion' rest on 19" in found[1]
+    assert f"importances for 'click' rest on 9 of {len(some)} rows, those of the rarer class" in found[0]
+    assert "importances for 'conversion' rest on 9" in found[1]
     feature_importances(model, X.iloc[some], Y.iloc[some], scoring="click_auc", n_repeats=1)
