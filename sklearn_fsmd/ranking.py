@@ -56,7 +56,9 @@ def weighted_product(p: Any, weights: Sequence[float] | np.ndarray | Mapping[Any
     p = as_pandas(p)
     if isinstance(p, pd.DataFrame):
         weights = _by_name(weights, list(p.columns))
-    elif isinstance(weights, Mapping) or (isinstance(weights, pd.Series) and weights.index.dtype.kind not in "iu"):
+    elif isinstance(weights, Mapping) or (
+        isinstance(weights, pd.Series) and list(weights.index) != list(range(len(weights)))
+    ):
         raise ValueError(
             f"`weights` are given by name, {list(weights.keys())}, and `p` has no names. Pass a DataFrame as `p`, or a "
             "list of weights in the order of its columns."
@@ -128,6 +130,11 @@ def listed(weights: Any, model: Any, parameter: str = "weights") -> Any:
 def _by_name(weights: Any, names: list[Any], parameter: str = "weights") -> Any:
     if isinstance(weights, pd.Series):
         has_names = not pd.api.types.is_integer_dtype(weights.index) or set(weights.index) & set(names)
+        if not has_names and list(weights.index) != list(range(len(weights))):
+            raise ValueError(
+                f"`{parameter}` is a Series with the index {list(weights.index)}, which neither names columns nor "
+                f"counts them from 0. Use the names {', '.join(map(repr, names))}, or pass a list in this order."
+            )
         weights = weights.to_dict() if has_names else weights
     if not isinstance(weights, Mapping):
         return weights

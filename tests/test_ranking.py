@@ -179,6 +179,10 @@ def test_a_series_with_other_names_is_refused():
     np.testing.assert_allclose(weighted_product(numbered, pd.Series({1: 1.0, 0: 0.0})), p["p_conversion"])
     by_position = pd.Series([0.0, 1.0])
     np.testing.assert_allclose(weighted_product(p, by_position), p["p_conversion"])
+    with pytest.raises(ValueError, match=r"a Series with the index \[1, 0\], which neither names columns nor counts"):
+        weighted_product(p, by_position.sort_values(ascending=False))
+    with pytest.raises(ValueError, match="given by name"):
+        weighted_product(p.to_numpy(), by_position.sort_values(ascending=False))
 
 
 @pytest.mark.parametrize("convert", [pl.from_pandas, pa.Table.from_pandas, pd.DataFrame.convert_dtypes])

@@ -10,12 +10,13 @@ from sklearn.utils import Tags
 from sklearn_fsmd.encoding.targets import one_of
 from sklearn_fsmd.estimators.atomic import one_at_a_time
 from sklearn_fsmd.estimators.fit_dataset import Datasets
+from sklearn_fsmd.estimators.fit_table import Tables
 from sklearn_fsmd.parameters import checks_parameters, estimator
 from sklearn_fsmd.persistence import FORMAT_1_DEFAULTS, flat_history, network_state, restore_network
 
 
 @estimator
-class MultiTaskClassifier(Datasets):
+class MultiTaskClassifier(Tables, Datasets):
     """Learn several binary targets at once: click and conversion, or any chain, tree or set of targets.
 
     The network has four parts, each set by a parameter. Embeddings feed a low-order part and an extractor with a tower

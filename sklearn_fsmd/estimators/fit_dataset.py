@@ -5,28 +5,27 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
 import numpy as np
 
-from sklearn_fsmd.encoding import Growth, InputEncoder
+from sklearn_fsmd.encoding import Growth
 from sklearn_fsmd.encoding.statistics import draw_scale
 from sklearn_fsmd.encoding.targets import (
     LabelledRows,
-    TargetEncoder,
     refuse_unlabeled,
     refuse_unlabeled_validation,
     warn_of_contradictions,
     warn_of_other_steps,
 )
 from sklearn_fsmd.estimators.atomic import one_at_a_time
-from sklearn_fsmd.estimators.fit_table import Learning
-from sklearn_fsmd.estimators.sampled_logs import noted, refuse_weights_that_correct_too
-from sklearn_fsmd.inference import ADDS_REGRESSIONS
+from sklearn_fsmd.estimators.fitting import Fitting
+from sklearn_fsmd.estimators.learned import Learned
+from sklearn_fsmd.estimators.sampled_logs import refuse_weights_that_correct_too
 from sklearn_fsmd.parameters import checks_parameters, estimator, warn
 from sklearn_fsmd.parameters.machine import draw_seed
 from sklearn_fsmd.persistence import digest_of
-from sklearn_fsmd.training import Checkpoint, arrays_of, construction, level_rows, regression_rows, validation_rows
+from sklearn_fsmd.training import Checkpoint, arrays_of, construction, validation_rows
 from sklearn_fsmd.training.distributed import Processes, together
 from sklearn_fsmd.training.streaming import (
     Dataset,
@@ -44,7 +43,7 @@ from sklearn_fsmd.training.streaming import (
 
 
 @estimator
-class Datasets(Learning):
+class Datasets(Fitting):
     """Mixin for an estimator that can be fitted on a data set that is larger than memory."""
 
     @checks_parameters
@@ -170,31 +169,19 @@ class Datasets(Learning):
         if validation is not None:
             validation = replace(validation, held=HoldOut(validation.source.n_rows, seed, fraction=1.0))
 
-        net = None if from_scratch else construction.resume_training(self, self.net_)
-        encoder, targets, parents, sums, held_out_sums, sample, valid, held_out, content = self._learn_encoding(
-            dataset, validation, random, from_scratch
-        )
-        rates = sums.rates()
-        n_events = regression_rows.n_events_of(sums.steps, sample[1], sums.n_rows)
-        if net is None:
-            adds = regression_rows.adds_regressions(self, n_rows, sample[0], n_events, sums.n_rows, encoder.main)
-            labels = sums.with_largest(sample[1])
-            net = construction.new_net(self, encoder, labels, rates, random, None, n_rows, adds_regressions=adds)
-        else:
-            self._refuse_unsampled_rows(sums.steps, parents)
-            construction.grow(self, net, self._encoder, encoder)
-            construction.widen(net, sums.with_largest(sample[1]))
-        net.spec_ = noted(net.spec_, sums.steps, parents)
-        level = level_rows.sample(*sample, rates, self.negative_sampling_rate)
-        if from_scratch and net.spec_[ADDS_REGRESSIONS]:
-            data = sample, held_out, parents, n_events, len(encoder.main.categories)
-            level = level._replace(of_regressions=regression_rows.rows_of_fits(self, *data))
+        former = None if from_scratch else construction.resume_training(self, self.net_)
+        learned, sums, held_out_sums, content = self._encode_dataset(dataset, validation, random, from_scratch)
+        encoder, targets = learned.encoder, learned.targets
+        adds_regressions = from_scratch and self._adds_regressions(learned)
+        level = self._level_rows(learned, adds_regressions=adds_regressions)
         if encoder.statistics is not None:
             level = level.with_statistics(encoder.statistics)
-        del sample, held_out
+        valid = learned.with_statistics().valid
+        net = self._net_for(former, learned, random, adds_regressions=adds_regressions)
         if sums.of_groups is not None:
             dataset = replace(dataset, rates=sums.of_groups.table())
-        feed = StreamFeed(dataset, encoder, targets, parents, sums, level[:2], content, processes)
+        feed = StreamFeed(dataset, encoder, targets, learned.parents, sums, level[:2], content, processes)
+        del learned  # and with it the rows that training does not need
         if processes is not None:
             content_of_process = encoder, targets, *feed.identity(), *(arrays_of(*valid) if valid else ())
             processes.check_same(digest_of(*content_of_process), "encoding, or other rows,")
@@ -214,14 +201,22 @@ class Datasets(Learning):
             held_out_sums.finish(sums.factors)
         return used_generator if from_scratch and user_generator is not None else None
 
-    def _learn_encoding(
+    def _encode_dataset(
         self, dataset: Dataset, validation: Dataset | None, random: np.random.RandomState, from_scratch: bool
-    ) -> LearnedEncoding:
-        """Run the passes before the first epoch."""
+    ) -> tuple[Learned, LabelSums, HeldOutSums | None, str]:
+        """Run the passes before the first epoch.
+
+        Returns
+        -------
+        learned : the encoding, and the encoded rows that are kept in memory, without statistics of the targets.
+        sums : sums of the targets over all training rows.
+        held_out_sums : what the statistics get after training, sums over the validation rows that were set aside; None
+            without any.
+        content : digest of all rows, which a resumed fit compares; empty without a checkpoint.
+        """
         scanned = first_pass(
             self, dataset, draw_seed(random), None if from_scratch else Growth(self._encoder, grows=self._grows)
         )
-        content = scanned.content
         encoder, targets = scanned.encoder, self._new_targets(scanned.labels, None) if from_scratch else self._targets
         parents = self._parents(targets)
         encoding = dataset, encoder, targets, parents
@@ -233,6 +228,7 @@ class Datasets(Learning):
         if from_scratch:
             warn_of_other_steps(targets, sample[1])
         valid, held_out = None, encoded(scanned.valid, *encoding) if scanned.valid else None
+        content = scanned.content
         del scanned
         if validation is not None:
             valid = _encoded_rows(validation_blocks(self, validation), (validation, *encoding[1:]))
@@ -252,40 +248,21 @@ class Datasets(Learning):
             self._check_validation(sample[1], valid[1], sums.steps, targets, parents, is_given=validation is not None)
         if from_scratch and encoder.bias is not None and sample[0].bias is not None:
             encoder.take_reference(sample[0].bias)
-        if encoder.statistics is not None:
-            if not more:
-                draw_scale(encoder.statistics, sample[0].codes, sample[1], random)
-            valid = None if valid is None else (encoder.statistics.append(valid[0]), valid[1])
-        if held_out is not None:
-            held_out = held_out[0], sums.scaled(held_out[1])
-        return LearnedEncoding(encoder, targets, parents, sums, held_out_sums, sample, valid, held_out, content)
-
-
-class LearnedEncoding(NamedTuple):
-    """Results of the passes before the first epoch.
-
-    Attributes
-    ----------
-    encoder, targets, parents : the encodings of rows and targets, and the parent of each target.
-    sums : sums of the targets over all training rows.
-    held_out_sums : what the statistics get after training, sums over the validation rows that were set aside; None
-        without any.
-    sample : some of the training rows, without statistics of the targets.
-    valid : the validation rows, encoded as for a prediction; None without any.
-    held_out : those that were set aside from the training rows, without statistics of the targets, and with weights in
-        the units of the training rows; None without any.
-    content : digest of all rows, which a resumed fit compares; empty without a checkpoint.
-    """
-
-    encoder: InputEncoder
-    targets: TargetEncoder
-    parents: Sequence[int | None]
-    sums: LabelSums
-    held_out_sums: HeldOutSums | None
-    sample: LabelledRows
-    valid: LabelledRows | None
-    held_out: LabelledRows | None
-    content: str
+        if encoder.statistics is not None and not more:
+            draw_scale(encoder.statistics, sample[0].codes, sample[1], random)
+        learned = Learned(
+            encoder=encoder,
+            targets=targets,
+            parents=parents,
+            train=sample,
+            valid=valid,
+            held_out=None if held_out is None else (held_out[0], sums.scaled(held_out[1])),
+            labels=sums.with_largest(sample[1]),
+            steps=sums.steps,
+            n_training=sums.n_rows,
+            n_rows=dataset.source.n_rows,
+        )
+        return learned, sums, held_out_sums, content
 
 
 def _encoded_rows(blocks: Sequence[Any], encoding: tuple[Any, ...]) -> LabelledRows:

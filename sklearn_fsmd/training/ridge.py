@@ -30,7 +30,7 @@ LEAST_GAIN = 0.01
 LEAST_RATE = 1e-12
 """The first intercept is that of a rate at least so far from 0 and 1, which it may round to with extreme weights."""
 LARGEST_LOG = 30.0
-"""The largest logarithm of a mean of the Poisson family, in whose units values have the mean 1."""
+"""The largest logarithm of a mean of the Poisson family, in units in which values have the mean 1."""
 
 FamilyName = Literal["logistic", "normal", "poisson"]
 
@@ -97,6 +97,10 @@ def _exp(z: np.ndarray) -> np.ndarray:
     return np.exp(np.minimum(z, LARGEST_LOG))
 
 
+def _integral_of_exp(z: np.ndarray) -> np.ndarray:
+    return _exp(z) * (1 + np.maximum(z - LARGEST_LOG, 0))
+
+
 FAMILIES = {
     "logistic": _Family(
         link=lambda mean: logit(np.clip(mean, LEAST_RATE, 1 - LEAST_RATE)),
@@ -115,7 +119,7 @@ FAMILIES = {
     "poisson": _Family(
         link=lambda mean: np.log(max(mean, LEAST_RATE)),
         mean=_exp,
-        loss=lambda z, y: _exp(z) - y * z,
+        loss=lambda z, y: _integral_of_exp(z) - y * z,
         variance=lambda mean: mean,
         has_factor=True,
     ),

@@ -201,6 +201,10 @@ VARIANTS = {
     "bias features": {"bias_features": ["visits"]},
     "a tree": {"link": (None, 0, 0)},
     "values": {"value_targets": ["euros"], "value_parents": {"euros": "click"}},
+    "several values": {"value_targets": ["euros", "minutes"], "value_parents": {"euros": "click"}},
+    "squared values": {"value_targets": ["minutes"], "value_loss": "squared"},
+    "values of an ensemble": {"value_targets": ["minutes"], "n_members": 3},
+    "values, nothing shared": {"value_targets": ["minutes"], "extractor": "separate", "link": "independent"},
 }
 
 
@@ -217,7 +221,10 @@ def test_the_network_becomes_the_mean_of_both(variant, monkeypatch):
     if "link" in params and len(params["link"]) == 3:
         Y = Y.assign(like=Y["click"] * (np.arange(900) % 3 > 0))
     if "value_targets" in params:
-        Y = Y.assign(euros=np.where(Y["click"] == 1, 1.0 + np.arange(900) % 7, np.nan))
+        euros = np.where(Y["click"] == 1, 1.0 + np.arange(900) % 7, np.nan)
+        minutes = np.where(np.arange(900) % 11 > 0, 5.0 + X["visits"].rank(), np.nan)
+        values = pd.DataFrame({"euros": euros, "minutes": minutes})[params["value_targets"]]
+        Y = pd.concat([Y, values], axis=1)
     X_val, Y_val = X[600:], Y[600:]
     before, average = [], regression_mean.average
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_matrix
 from scipy.special import expit
-from sklearn.linear_model import LogisticRegression
+from sklearn.linear_model import LogisticRegression, PoissonRegressor, Ridge
 from sklearn.metrics import log_loss
 
 from sklearn_fsmd.training import ridge
@@ -34,6 +34,43 @@ def to_the_end(monkeypatch):
     monkeypatch.setattr(ridge, "LEAST_GAIN", 1e-10)
     monkeypatch.setattr(ridge, "MAX_ITER_OF_UPDATE", 1000)
     monkeypatch.setattr(ridge, "MAX_ITER", 1000)
+
+
+@pytest.mark.parametrize("family", ridge.FAMILIES)
+def test_the_mean_is_the_derivative_of_the_loss(family):
+    """Else the search for the smallest loss ends where it happens to be. Means above exp(30) are not told apart."""
+    loss, mean = ridge.FAMILIES[family].loss, ridge.FAMILIES[family].mean
+    z, y = np.array([-40.0, -3.0, 0.0, 2.5, 29.0, 31.0, 300.0]), 0.75
+    step = 1e-5 * np.maximum(np.abs(z), 1)
+    slopes = (loss(z + step, y) - loss(z - step, y)) / (2 * step)
+    np.testing.assert_allclose(slopes, mean(z) - y, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.usefixtures("to_the_end")
+@pytest.mark.parametrize("family", ["normal", "poisson"])
+def test_regressions_of_values_are_those_of_scikit_learn(family, monkeypatch):
+    """Without updates of the penalties, and with the spread of the values that was estimated last."""
+    factors, scaled = [], ridge._Rows.scaled
+
+    def recording(rows, weights, coefficients, n_known):
+        result = scaled(rows, weights, coefficients, n_known)
+        factors.append(weights[0] / result.weights[0])
+        return result
+
+    monkeypatch.setattr(ridge._Rows, "scaled", recording)
+    monkeypatch.setattr(ridge, "_updated", lambda penalties, *_: penalties)
+    x, _, sources, weights = crossed(500, 0, [0.5, 0.3], n_values=10)
+    z = x @ weights
+    y = np.random.RandomState(1).poisson(np.exp(z)).astype(float) if family == "poisson" else z + np.sin(np.arange(500))
+    coefficients, intercept = ridge.fit_ridge(x, y, np.ones(500), sources, family)
+    penalty = factors[-1] / ridge.VARIANCE
+    peer = (
+        PoissonRegressor(alpha=penalty / 500, tol=1e-10, max_iter=10_000)
+        if family == "poisson"
+        else Ridge(alpha=penalty, tol=1e-12)
+    ).fit(x, y)
+    np.testing.assert_allclose(coefficients, peer.coef_, atol=2e-3)
+    np.testing.assert_allclose(intercept, peer.intercept_, atol=2e-3)
 
 
 @pytest.mark.usefixtures("to_the_end")
