@@ -4,7 +4,7 @@ from sklearn_fsmd.training import construction, level_rows, regression_rows, tra
 from sklearn_fsmd.training.automatic import batch_size_of
 from sklearn_fsmd.training.batches import Batch, Batches, BatchIterator, TensorData
 from sklearn_fsmd.training.checkpoint import Checkpoint
-from sklearn_fsmd.training.early_stopping import EarlyStopping, steps_of
+from sklearn_fsmd.training.early_stopping import EarlyStopping
 from sklearn_fsmd.training.feed import Feed, InMemory, arrays_of, masking_options
 from sklearn_fsmd.training.level import level_of
 from sklearn_fsmd.training.net import Net
@@ -12,6 +12,7 @@ from sklearn_fsmd.training.net_options import check_callbacks
 from sklearn_fsmd.training.pretraining import pretrain
 from sklearn_fsmd.training.slope import slope_of
 from sklearn_fsmd.training.spec import FIRST_STEP, NETWORK_SHARES
+from sklearn_fsmd.training.validation_metric import steps_of
 
 __all__ = [
     "FIRST_STEP",

@@ -26,6 +26,7 @@ from sklearn_fsmd.training.copying import copy_together
 from sklearn_fsmd.training.distributed import Exchange
 from sklearn_fsmd.training.member_logits import MemberLogits
 from sklearn_fsmd.training.optimizers import FusedStep, RowWiseAdam, WeightAverage
+from sklearn_fsmd.training.validation_metric import Check
 
 BESTS = {"train_loss": -1, "valid_loss": -1, "valid_auc": 1}
 """Scores for which skorch's callbacks look up whether an epoch is the best: 1 if larger is better, else -1."""
@@ -291,15 +292,8 @@ class Net(ClassifierMixin, NeuralNet):
         """Set the neutral level of the bias tower from its outputs for the reference rows."""
         self.module_.bias_tower.set_neutral(in_chunks(self.module_.bias_tower, *self.bias_reference))
 
-    def evaluate(self, valid: TensorData) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Losses and AUCs on validation data with the averaged weights.
-
-        Returns
-        -------
-        losses : ``(T,)``, of each task, multiplied by the task weights.
-        auc : ``(T,)``, of the marginal of each task; NaN for a value.
-        step_auc : ``(K,)``, of each step given its parent, on the rows in which that has happened; NaN without one.
-        """
+    def evaluate(self, valid: TensorData) -> Check:
+        """Losses and AUCs on validation data with the averaged weights."""
         with self.averaged(), torch.inference_mode():
             member_logits = self.member_logits(valid)
             logits = member_logits.outputs()
@@ -317,8 +311,8 @@ class Net(ClassifierMixin, NeuralNet):
         weights = None if valid.weights is None else valid.weights[:, :n_tasks].cpu().numpy()
         auc = np.append(task_aucs(labels, marginals, weights), np.full(valid.n_values, np.nan))
         step_auc = step_aucs(labels, step_logits.cpu().numpy(), weights, self.module_.link.parents)
-        results = losses, auc, step_auc
-        return results if self.exchange is None else self.exchange.of_first(*results)
+        check = Check(losses, auc, step_auc)
+        return check if self.exchange is None else Check(*self.exchange.of_first(*check))
 
     def _diverged(self, loss: float, batch: int) -> FloatingPointError:
         return FloatingPointError(

@@ -17,12 +17,13 @@ from sklearn_fsmd.training.automatic import epochs_of
 from sklearn_fsmd.training.batches import TensorData
 from sklearn_fsmd.training.checkpoint import Checkpoint
 from sklearn_fsmd.training.distributed import Exchange, Processes
+from sklearn_fsmd.training.early_stopping import EarlyStopping
 from sklearn_fsmd.training.feed import Feed, arrays_of
 from sklearn_fsmd.training.level_rows import LevelRows
 from sklearn_fsmd.training.net import Net
 from sklearn_fsmd.training.progress import Progress
 from sklearn_fsmd.training.spec import AVERAGED_STEPS, BALANCE, BATCH_ROWS, NETWORK_SHARES
-from sklearn_fsmd.training.validation_rows import early_stopping_of
+from sklearn_fsmd.training.validation_metric import ValidationMetric
 
 
 def train(
@@ -54,9 +55,11 @@ def train(
     callbacks = [] if p.callbacks is None else list(p.callbacks)
     net.task_names = [*targets.names, *targets.value_names]
     parents = net.module_.link.parents
-    early_stopping = early_stopping_of(p, epochs, targets.names, targets.value_names, parents)  # may raise
-    stopping = None if valid is None else early_stopping
-    if stopping is not None:
+    metric = ValidationMetric(p.validation_metric, targets.names, targets.value_names, parents)  # may raise
+    stopping = None
+    if valid is not None:
+        patience = p.patience if p.early_stopping else epochs  # early_stopping=False only keeps the best weights
+        stopping = EarlyStopping(patience, p.tol, metric)
         callbacks.insert(0, stopping)  # first, since the user's callbacks may read its records
     progress = Progress(targets.names, epochs)
     if p.verbose and (processes is None or processes.rank == 0):

@@ -1,15 +1,12 @@
-"""Choose the validation rows, and create the early stopping that uses them."""
+"""Choose the validation rows."""
 
 from __future__ import annotations
-
-from collections.abc import Sequence
 
 import numpy as np
 
 from sklearn_fsmd.encoding.table import Encoded
 from sklearn_fsmd.encoding.targets import LabelledRows, Targets, factors_of
-from sklearn_fsmd.parameters import OF_ALL_TASKS, TrainingParameters
-from sklearn_fsmd.training.early_stopping import EarlyStopping, steps_of, value_metrics_of
+from sklearn_fsmd.parameters import TrainingParameters
 
 FEW_ROWS = 1000
 """With fewer rows early_stopping="auto" sets no validation rows aside."""
@@ -77,25 +74,3 @@ def _in_units_of(targets: Targets, train: np.ndarray, others: Targets) -> Target
     if values is not None and of_train.values is not None:
         values = values.in_float32(of_train.values.factors(of_train.labels, of_train.full_weights))
     return Targets(others.labels, weights, values)
-
-
-def early_stopping_of(
-    p: TrainingParameters,
-    epochs: int,
-    task_names: Sequence[str],
-    value_names: Sequence[str],
-    parents: Sequence[int | None],
-) -> EarlyStopping:
-    """Create the early stopping; with early_stopping=False it only keeps the best weights."""
-    steps = steps_of(task_names, parents)
-    single_metrics = [*(f"{name}_auc" for name in (*task_names, *steps.values())), *value_metrics_of(value_names)]
-    metrics = [*OF_ALL_TASKS, *single_metrics]
-    if p.validation_metric not in metrics:
-        raise ValueError(f"The 'validation_metric' parameter must be one of {metrics}. Got {p.validation_metric!r}.")
-    if p.validation_metric in OF_ALL_TASKS and p.validation_metric in single_metrics:
-        raise ValueError(
-            f"validation_metric={p.validation_metric!r} means all tasks, and is the AUC of one of that name too. Call "
-            "the column of Y something else."
-        )
-    patience = p.patience if p.early_stopping else epochs
-    return EarlyStopping(patience, p.tol, p.validation_metric, task_names, value_names, steps)

@@ -16,7 +16,7 @@ from sklearn_fsmd import (
 )
 from sklearn_fsmd.metrics import cvr_auc, get_scorer, mean_auc
 from sklearn_fsmd.training import TensorData
-from sklearn_fsmd.training.early_stopping import rare_targets
+from sklearn_fsmd.training.validation_metric import rare_targets
 from tests.conftest import SMALL, make_frame, supported
 
 
@@ -39,9 +39,9 @@ class ValidationChecks(Callback):
         self.epochs, evaluate = [], net.evaluate
 
         def watched(valid):
-            losses, auc, step_auc = evaluate(valid)
-            self.epochs[-1].append((auc.mean(), losses.sum(), *auc, *losses))
-            return losses, auc, step_auc
+            check = evaluate(valid)
+            self.epochs[-1].append((check.auc.mean(), check.losses.sum(), *check.auc, *check.losses))
+            return check
 
         net.evaluate = watched
 
