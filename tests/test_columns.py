@@ -394,3 +394,22 @@ def test_a_table_can_be_learned_block_by_block():
     np.testing.assert_array_equal(found.numbers, rows.numbers)
     np.testing.assert_array_equal(found.bias.codes, rows.bias.codes)
     assert blocks.main.cardinalities == whole.main.cardinalities
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "remedy"),
+    [
+        ("", ".0", r"X\['c'\]\.str\.removesuffix\('\.0'\)"),
+        (".0", "", r"X\['c'\] \+ '\.0'"),
+        ("", " ", r"X\['c'\]\.str\.strip\(\)"),
+    ],
+)
+def test_text_that_is_spelled_otherwise_than_in_fit_is_warned_of(before, after, remedy):
+    ids = pd.Series([str(i) for i in range(100, 150)])
+    column, changed = fitted(ids + before)[0], ids + after
+    with pytest.warns(UserWarning, match=f"Column 'c': none of its 50 different values was in fit, .*{remedy}"):
+        assert not column.encode(changed).any()
+    some_known = pd.concat([changed, ids[:1] + before])
+    assert column.encode(some_known).tolist() == [0] * 50 + [1]  # it is no rule then
+    assert not column.encode(changed[:9]).any()  # so few may be new
+    assert not column.encode("new " + ids).any()

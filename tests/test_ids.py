@@ -283,3 +283,40 @@ def test_negative_half_floats_of_arrow_are_warned_of_like_others():
         X = pa.table({"floor": values, "x": pa.array(np.arange(200) / 7)})
         with pytest.warns(UserWarning, match="Column 'floor' of X: categories that are negative numbers"):
             FSMDClassifier(**SMALL, categorical_features=["floor"]).fit(X, floors % 2)
+
+
+@pytest.mark.parametrize(
+    "selector", [["user"], [True, False, False], lambda X: ["user"]], ids=["names", "mask", "call"]
+)
+def test_warns_of_a_category_dtype_that_the_selection_of_categories_leaves_out(selector):
+    random = np.random.RandomState(0)
+    X = pd.DataFrame({"user": random.randint(20, size=300), "hour": random.randint(24, size=300), "price": 0.5})
+    Y = (X["hour"] < 12).astype(int).rename("click")
+    of_dtype = X.astype({"hour": "category"})
+    message = (
+        r"Column 'hour' of X: the dtype is category, but `categorical_features` does not select it.*Add \['hour'\]"
+        r".*X\.astype\({'hour': 'float'}\)"
+    )
+    with pytest.warns(UserWarning, match=message):
+        model = fit(of_dtype, Y, categorical_features=selector)
+    assert list(model._encoder.main.numeric) == [1, 2]
+    fit(X, Y, categorical_features=selector)
+    fit(of_dtype, Y, categorical_features=["user", "hour"])
+    fit(of_dtype.astype({"hour": "float"}), Y, categorical_features=selector)
+
+
+def test_warns_of_ids_in_lists_that_became_floats():
+    random = np.random.RandomState(0)
+    items = random.randint(100, size=(300, 3))
+    Y = (items[:, 0] < 50).astype(int)
+    X = pd.DataFrame({"price": random.uniform(size=300), "last": items.astype(float).tolist()})
+    message = (
+        r"Column 'last' of X: lists of floats that are whole numbers, .* pass list_features=\['last'\].*"
+        r"vector_features=\['last'\]"
+    )
+    with pytest.warns(UserWarning, match=message):
+        fit(X, Y)
+    fit(X, Y, list_features=["last"])
+    fit(X, Y, vector_features=["last"])
+    fit(X.assign(last=(items / 7).tolist()), Y)
+    fit(X.assign(last=(items % 2).astype(float).tolist()), Y)  # flags

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from sklearn import config_context
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.ensemble import RandomForestClassifier
-from sklearn.exceptions import UndefinedMetricWarning
+from sklearn.exceptions import NotFittedError, UndefinedMetricWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss, roc_auc_score
 from sklearn.model_selection import GridSearchCV, cross_validate
@@ -762,3 +762,11 @@ def test_a_series_of_another_target_is_refused(frame):
     assert model.score(X, Y["click"]) == model.score(X, Y["click"].rename(None)) == model.score(X, Y[["click"]])
     with pytest.raises(ValueError, match="must have the name of the target of fit, 'click'. Got 'conversion'"):
         model.score(X, Y["conversion"])
+
+
+@pytest.mark.parametrize("name", ["click_auc", "mean_auc", "neg_mean_log_loss", "price_concordance"])
+def test_scorers_refuse_models_that_are_not_fitted(name):
+    X, Y = make_funnel(50, random_state=0, return_X_y=True)
+    for model in (FSMDClassifier(), make_pipeline(FunctionTransformer(), FSMDClassifier()), LogisticRegression()):
+        with pytest.raises(NotFittedError):
+            get_scorer(name)(model, X, Y)

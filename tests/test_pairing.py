@@ -51,6 +51,20 @@ def test_fit_warns_if_the_indexes_of_x_and_y_have_different_orders(frame):
     assert is_silent(X, shuffled.set_axis(X.index))
 
 
+def test_fit_warns_if_x_and_y_are_of_two_splits(frame):
+    X, Y = (table.set_axis([f"row {i}" for i in range(len(table))]) for table in frame)
+    x, y = (table.sample(n=240, random_state=seed) for seed, table in enumerate((X, Y)))
+    message = r"The indexes of X and Y share 19\d of 240 labels, in different orders: row 0 is 'row \d+' in X and 'row"
+    with pytest.warns(UserWarning, match=message) as caught:
+        fit(x, y)
+    labels = x.index.intersection(y.index)
+    assert any("labels = X.index.intersection(Y.index)" in str(w.message) for w in caught)
+    assert is_silent(x.loc[labels], y.loc[labels])
+    assert is_silent(x, y.set_axis(x.index))
+    assert is_silent(X[:-1], Y[1:])  # the next row's labels
+    assert is_silent(x.reset_index(drop=True), y.set_axis(np.random.RandomState(0).permutation(300)[:240]))
+
+
 @pytest.mark.filterwarnings("ignore:The predictions of .* do not rise with its labels")
 def test_all_training_methods_warn_of_shuffled_labels(frame):
     X, Y = frame

@@ -21,6 +21,8 @@ from sklearn_fsmd.encoding.targets import (
     warn_unlabeled_validation,
 )
 from sklearn_fsmd.encoding.warnings import (
+    warn_of_category_dtypes,
+    warn_of_id_vectors,
     warn_of_ids,
     warn_of_leaking_columns,
     warn_of_missing_codes,
@@ -173,3 +175,7 @@ class Reading(TakesTables, MultiTaskParameters):
             warn_of_ids(encoder.main, main_columns, labels, main, bias_categories)
             warn_of_unix_times(encoder.main, main_columns, main)
             warn_of_text(encoder.main, main_columns)
+        else:
+            warn_of_category_dtypes(encoder.main, main_columns)
+        if isinstance(self.vector_features, str) and self.vector_features == "auto":
+            warn_of_id_vectors(encoder.main, main_columns)

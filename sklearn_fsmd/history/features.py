@@ -384,7 +384,9 @@ class HistoryFeatures(AtomicEstimator, Saving, TakesTables, TransformerMixin, Ba
         if has_zone != self._has_zone:
             raise ValueError(
                 f"Column {self.time!r} had {'a' if self._has_zone else 'no'} time zone in fit, and has "
-                f"{'one' if has_zone else 'none'} now."
+                f"{'one' if has_zone else 'none'} now. Give it the zone of fit: "
+                f"X[{self.time!r}]{'.dt.tz_localize' if self._has_zone else '.dt.tz_convert'}"
+                f"({'zone' if self._has_zone else None})."
             )
         return times
 

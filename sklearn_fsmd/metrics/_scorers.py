@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from sklearn.metrics._scorer import _Scorer
+from sklearn.utils.validation import check_is_fitted
 
 from sklearn_fsmd.compose import ask, fitted_model, model_of
 from sklearn_fsmd.encoding.targets import DEFAULT_NAMES, warn_of_young_rows
@@ -108,6 +109,8 @@ class TaskScorer(_Scorer):
 
     def _score(self, method_caller: Any, estimator: Any, X: Any, y_true: Any, **kwargs: Any) -> float:
         weights = kwargs.get("sample_weight")
+        if not hasattr(model_of(estimator), "classes_"):
+            check_is_fitted(estimator)
         warn_of_orders(X=X, Y=y_true, sample_weight=weights)
         labels = by_classes(y_true, estimator, weights)
         self._refuse_ambiguous(labels)
@@ -156,6 +159,7 @@ class ValueScorer(_Scorer):
     def _score(self, method_caller: Any, estimator: Any, X: Any, y_true: Any, **kwargs: Any) -> float:
         model = model_of(estimator)
         if not hasattr(model, "_targets"):
+            check_is_fitted(estimator)
             raise TypeError(
                 f"The scorer of {self.name!r} evaluates `predict_values` of a fitted estimator. Got a "
                 f"{type(model).__name__}; a callback finds 'valid_loss_{self.name}' in the history."

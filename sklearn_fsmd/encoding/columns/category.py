@@ -19,6 +19,7 @@ import pandas as pd
 from sklearn_fsmd.encoding.columns.canonical import Counted, Kind, as_array, canonical, factorize, kind_of, shown
 from sklearn_fsmd.encoding.columns.lookup import look_up
 from sklearn_fsmd.encoding.columns.seen import Counts
+from sklearn_fsmd.encoding.columns.spelling import warn_of_spelling
 
 UNKNOWN = 0
 MANY_KNOWN = 100
@@ -170,6 +171,8 @@ class CategoryColumn:
         positions = self._find(values)
         is_known = positions >= 0
         codes[:-1][is_known] = self.first + positions[is_known]
+        if kind == self.kind == "strings" and not is_known.any():
+            warn_of_spelling(name, values, self.values)
         return codes
 
     def _find(self, values: np.ndarray) -> np.ndarray:

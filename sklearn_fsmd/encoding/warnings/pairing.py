@@ -21,10 +21,11 @@ CHANCE = 1e-6
 
 
 def warn_of_order(X: Any, Y: Any, names: tuple[str, str] = ("X", "Y")) -> None:
-    """Warn if the indexes of X and Y hold the same labels in different orders.
+    """Warn if the indexes of X and Y hold the same labels in different orders, or share half of them.
 
-    Rows are paired by position, as everywhere in scikit-learn. Indexes with different labels, or with duplicates, do
-    not show whether that is right.
+    Rows are paired by position, as everywhere in scikit-learn. Indexes with other labels, or with duplicates, do not
+    show whether that is right. If they only share labels, there is no warning if these are in the same order, since Y
+    may be the next row's, or if an index just counts the rows.
 
     Parameters
     ----------
@@ -42,13 +43,28 @@ def warn_of_order(X: Any, Y: Any, names: tuple[str, str] = ("X", "Y")) -> None:
         positions = x_index.get_indexer(y_index)
     except (TypeError, ValueError, pd.errors.InvalidIndexError):  # such as overlapping intervals
         return
-    if (positions >= 0).all():
-        row, (x, y) = int((positions != np.arange(len(positions))).argmax()), names
+    shared, (x, y) = positions >= 0, names
+    if not shared.any():
+        return
+    row = int((positions != np.arange(len(positions))).argmax())
+    rows = f"row {row} is {shown(x_index[row])} in {x} and {shown(y_index[row])} in {y}. Rows are paired by position."
+    if_paired = f"if they are paired already, {y}.set_axis({x}.index), and this warning is gone."
+    if shared.all():
         warn(
-            f"The indexes of {x} and {y} hold the same labels in different orders: row {row} is {shown(x_index[row])} "
-            f"in {x} and {shown(y_index[row])} in {y}. Rows are paired by position. To pair them by label, pass "
-            f"{y}.loc[{x}.index]; if they are paired already, {y}.set_axis({x}.index), and this warning is gone."
+            f"The indexes of {x} and {y} hold the same labels in different orders: {rows} To pair them by label, pass "
+            f"{y}.loc[{x}.index]; {if_paired}"
         )
+    elif shared.mean() >= 0.5 and (np.diff(positions[shared]) < 0).any() and not _count(x_index, y_index):
+        warn(
+            f"The indexes of {x} and {y} share {shared.sum():,} of {len(shared):,} labels, in different orders: {rows} "
+            f"To pair them by label, pass the rows of both in the order of labels = "
+            f"{x}.index.intersection({y}.index); {if_paired}"
+        )
+
+
+def _count(*indexes: pd.Index) -> bool:
+    """Whether one of the indexes counts the rows, as that of a table made of an array does."""
+    return any(index.equals(pd.RangeIndex(len(index))) for index in indexes)
 
 
 def warn_of_orders(**columns: Any) -> None:
