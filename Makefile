@@ -7,7 +7,7 @@ RELEASE_VENV ?= .venv-release
 DOCS_VENV ?= .venv-docs
 OLDEST := scikit-learn==1.7.0 skorch==1.2.0 numpy==2.0.0 pandas==2.2.2 category-encoders==2.11.0 safetensors==0.5.0 \
 	pooch==1.8.0 tqdm==4.60.0 scipy==1.14.0 duckdb==1.2.0 onnx==1.17.0 onnxruntime==1.20.0 onnxscript==0.6.0 \
-	fastapi==0.115.0 uvicorn==0.34.0 prometheus-client==0.21.0 pyarrow==18.0.0
+	fastapi==0.115.3 uvicorn==0.34.0 prometheus-client==0.21.0 pyarrow==18.0.0
 DATA ?= funnel
 BIN := $(VENV)/bin
 export OMP_NUM_THREADS ?= 2
