@@ -1,4 +1,4 @@
-# Every target creates the environment that it needs. Required: git, make, and Python 3.11 to 3.13 with venv.
+# Every target creates the environment that it needs. Required: git, make, and Python 3.11 to 3.14 with venv.
 PYTHON ?= python3
 VENV ?= .venv
 BENCH_VENV ?= .venv-bench

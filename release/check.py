@@ -18,7 +18,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 DIST = ROOT / "build" / "release"
-PYTHONS = ("3.11", "3.12", "3.13")
+PYTHONS = ("3.11", "3.12", "3.13", "3.14")
 PRINT_LOCATION = "import sklearn_fsmd, sys; print(sklearn_fsmd.__file__)"
 
 

@@ -51,6 +51,7 @@ def number(value):
     return change
 
 
+SPAN = np.timedelta64(3, "h")
 DAY_UTC = pd.Timestamp(DAY, tz="UTC")
 SPARSE = pd.arrays.SparseArray([0.0] * N)
 SERIES = "Expected a 2-dimensional container but got <class 'pandas…'> instead. Row i of a DataFrame X is X.iloc[[i]]"
@@ -193,7 +194,7 @@ def test_bad_columns_that_only_fit_refuses(case, fitted):
     ("categories for numbers", put(price=category("3.5")), *no_number("price", "'3.5'")),
     ("list among numbers", put(price=cell([1], 2.0)), *no_number("price", "[1]", TypeError)),
     ("date among numbers", put(price=cell(DAY, 2.0)), *no_number("price", "datetime.…", TypeError)),
-    ("timedelta among numbers", put(price=cell(np.timedelta64(3), 2.0)), *no_number("price", "3", TypeError)),
+    ("timedelta among numbers", put(price=cell(SPAN, 2.0)), *no_number("price", "np.…(3,'h')", TypeError)),
     ("complex among numbers", put(price=cell(1j, 2.0)), *no_number("price", "1j", TypeError)),
 )
 def test_frames_that_differ_from_fit_are_refused_or_warned_of(case, n, fitted):

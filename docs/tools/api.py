@@ -92,7 +92,7 @@ def _title(text: str) -> str:
 
 def group_of(cls: type, parameter: str) -> str:
     """The title of the group that declares a parameter, such as "The network"; "" if it is not declared in a group."""
-    owners = [base for base in cls.__mro__ if parameter in vars(base).get("__annotations__", {})]
+    owners = [base for base in cls.__mro__ if parameter in inspect.get_annotations(base)]
     if not owners or not owners[-1].__module__.startswith("sklearn_fsmd.parameters"):
         return ""
     return title_of(owners[-1])

@@ -30,6 +30,7 @@ def show_versions() -> None:
     lines = {
         "system": f"{platform.platform()}, Python {platform.python_version()}",
         **{package: _version(package) for package in PACKAGES},
+        "torch": torch.__version__,  # names the build too, such as +cu132, which the package's metadata may not
         "device": device,
         "threads": str(torch.get_num_threads()),
         "bfloat16": "yes" if has_bf16(device) else "no",

@@ -47,7 +47,7 @@ def estimator(cls: type[T]) -> type[T]:
     docs = [_inherited_doc(cls, parent) for parent in parents]
     result.__doc__ = reduce(lambda doc, parent: merge_docs(doc, parent, names), docs or [""], own_doc)
     inherited = {field.name for parent in parents for field in fields(parent)}
-    for name in cls.__annotations__.keys() & set(names) & inherited:  # the class changes the default
+    for name in inspect.get_annotations(cls).keys() & set(names) & inherited:  # the class changes the default
         default = f"default={getattr(result, name)!r}".replace("\\", r"\\")
         result.__doc__ = re.sub(rf"^({name} : .*)default=.*$", rf"\g<1>{default}", result.__doc__, flags=re.MULTILINE)
     return result
@@ -85,7 +85,7 @@ def _refuse_undeclared(p: Any) -> None:
     names = {field.name for field in fields(p)}
     for cls in type(p).__mro__:
         attributes = vars(cls)
-        declared = attributes.get("__annotations__", {}) if "__dataclass_fields__" in attributes else {}
+        declared = inspect.get_annotations(cls) if "__dataclass_fields__" in attributes else {}
         if undeclared := sorted(names & attributes.keys() - declared.keys()):
             name = undeclared[0]
             raise TypeError(

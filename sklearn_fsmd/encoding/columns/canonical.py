@@ -358,5 +358,6 @@ def columns_of_x(names: Collection[Any]) -> str:
 
 
 def shown(value: Any) -> str:
-    """Format a value for a message: 5, not np.int64(5)."""
-    return repr(value.item() if isinstance(value, np.generic) else value)
+    """Format a value for a message: 5, not np.int64(5). Times stay: `item` makes integers of nanoseconds."""
+    is_time = isinstance(value, (np.datetime64, np.timedelta64))
+    return repr(value.item() if isinstance(value, np.generic) and not is_time else value)

@@ -120,7 +120,8 @@ def _sort_key(value: Any) -> tuple[str, str]:
 
 def _is_missing_code(value: Any) -> bool:
     """Whether a value is one of the numbers that mark missing values."""
-    number: Any = value if isinstance(value, Number) else None
+    is_number = isinstance(value, Number) and not isinstance(value, np.timedelta64)  # numpy counts it as an integer
+    number: Any = value if is_number else None
     return number in MISSING_CODES
 
 
