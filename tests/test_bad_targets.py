@@ -271,7 +271,7 @@ NO_WEIGHTS = "Sample weights must be 1D array or scalar, or have one column per 
     ("digits", ONES.astype(str), ValueError, "`sample_weight` must hold numbers. Got '1.0'."),
     ("a word among numbers", cell("a", 1.0), ValueError, "`sample_weight` must hold numbers. Got 'a'."),
     ("missing", cell(None, 1.0), ValueError, "`sample_weight` must hold numbers. Got None."),
-    ("dates", np.full(N, np.datetime64("2022-01-01")), ValueError, "`sample_weight` must hold numbers. Got datetime"),
+    ("dates", np.full(N, np.datetime64("2022-01-01")), ValueError, "`sample_weight` must hold numbers. Got np.date"),
     ("a string", "balanced", ValueError, "`sample_weight` must hold numbers. Got 'balanced'."),
     ("a dict", {0: 1, 1: 9}, ValueError, "`sample_weight` must hold numbers. Got {0: 1, 1: 9}."),
     ("complex", ONES * 1j, ValueError, "Complex data not supported"),
