@@ -717,7 +717,8 @@ def test_output_view_for_single_output_tools(fitted):
     np.testing.assert_array_equal(view.predict_proba(X)[:, 1], model.predict_marginals(X)[:, 1])
     assert model.output_view(1).predict(X).tolist() == view.predict(X).tolist()
     calibrated = CalibratedClassifierCV(FrozenEstimator(view)).fit(X, Y["conversion"])
-    unfrozen = CalibratedClassifierCV(view).fit(X, Y["conversion"])  # a clone of the view is the view itself
+    with pytest.warns(UserWarning, match="`fit` of the view of 'conversion' does nothing"):
+        unfrozen = CalibratedClassifierCV(view).fit(X, Y["conversion"])  # a clone is a view of the same model
     np.testing.assert_allclose(unfrozen.predict_proba(X), calibrated.predict_proba(X), atol=0.1)
     assert clone(view).set_params(task=0).task != view.task
     assert calibrated.predict_proba(X).shape == (len(X), 2)

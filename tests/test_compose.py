@@ -1,5 +1,6 @@
 """Tools for pipelines and searches of scikit-learn: `ForTask`, `ask` and `output_view`."""
 
+import warnings
 from contextlib import nullcontext
 
 import category_encoders
@@ -16,7 +17,7 @@ from sklearn.ensemble import VotingClassifier
 from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import GridSearchCV, TunedThresholdClassifierCV
+from sklearn.model_selection import GridSearchCV, KFold, TunedThresholdClassifierCV, cross_val_score
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler, TargetEncoder
 from sklearn.utils import get_tags
@@ -267,8 +268,34 @@ def test_an_error_that_missing_labels_cause_in_a_transformer_names_them(frame):
 def test_a_view_accepts_sample_weights_in_fit(frame):
     X, Y = frame
     view = output_view(FSMDClassifier(**SMALL).fit(X, Y), "click")
-    voting = VotingClassifier([("view", view)], voting="soft").fit(X, Y["click"], sample_weight=np.ones(len(X)))
+    with pytest.warns(UserWarning, match="`fit` of the view of 'click' does nothing"):
+        voting = VotingClassifier([("view", view)], voting="soft").fit(X, Y["click"], sample_weight=np.ones(len(X)))
     np.testing.assert_allclose(voting.predict_proba(X), view.predict_proba(X))
+
+
+def test_a_search_over_a_view_does_not_change_its_model(frame):
+    X, Y = frame
+    model = FSMDClassifier(**SMALL).fit(X, Y)
+    before, view = model.get_params(), output_view(model, "click")
+    assert view.get_params() == {"estimator": model, "task": "click"}
+    search = GridSearchCV(view, {"estimator__dropout": [0.3, 0.9]}, cv=2)
+    with pytest.raises(ValueError, match="'estimator__dropout' cannot be set: a view is of a fitted estimator"):
+        search.fit(X, Y["click"])
+    with pytest.raises(ValueError, match="Invalid parameter 'taks' for estimator OutputView"):
+        view.set_params(taks="conversion")
+    assert model.get_params() == before
+    assert view.set_params(task="conversion").classes_.tolist() == [0, 1]
+
+
+def test_cross_validation_of_a_view_warns_that_nothing_is_trained(frame):
+    X, Y = frame
+    view = output_view(FSMDClassifier(**SMALL).fit(X, Y), "click")
+    with pytest.warns(UserWarning, match="scores of the rows that it was trained on are too good"):
+        scores = cross_val_score(view, X, Y["click"], cv=KFold(2))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        frozen = cross_val_score(FrozenEstimator(view), X, Y["click"], cv=KFold(2))
+    np.testing.assert_array_equal(scores, frozen)
 
 
 def test_an_embedder_keeps_feature_names(frame):

@@ -13,6 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from sklearn_fsmd.compose._ask import apply_steps, fitted_model, split_pipeline
 from sklearn_fsmd.encoding.targets import index_of_target
+from sklearn_fsmd.parameters import warn
 
 
 def output_view(estimator: Any, task: int | str) -> OutputView:
@@ -28,7 +29,9 @@ def output_view(estimator: Any, task: int | str) -> OutputView:
     -------
     view : OutputView
         A classifier with `predict_proba`, `predict_log_proba`, `predict`, `classes_` and `score`, the accuracy. It
-        takes the same X as `estimator`. Its `fit` does nothing, and its clone is a view of the same fitted estimator.
+        takes the same X as `estimator`. Its `fit` does nothing but warn of that, and its clone is a view of the same
+        fitted estimator. So cross-validation of a view does not train, and its scores of training rows are too good.
+        With ``FrozenEstimator(view)`` there is no warning.
 
     Raises
     ------
@@ -72,9 +75,34 @@ class OutputView(ClassifierMixin, BaseEstimator):
         self.task = task
 
     def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> OutputView:
-        """Do nothing but check that the estimator is fitted."""
+        """Do nothing but check that the estimator is fitted, and warn: cross-validation expects that `fit` learns."""
         check_is_fitted(self.estimator)
+        warn(
+            f"`fit` of the view of {self.task!r} does nothing: its estimator is fitted already, and scores of the rows "
+            "that it was trained on are too good. To cross-validate, use the estimator itself, on one column of Y or "
+            "with get_scorer of sklearn_fsmd.metrics. If these are new rows, pass FrozenEstimator(view), and this "
+            "warning is gone."
+        )
         return self
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """Return `estimator` and `task`; the parameters of the estimator cannot be set, since `fit` does nothing."""
+        return super().get_params(deep=False)
+
+    def set_params(self, **params: Any) -> OutputView:
+        """Set `estimator` or `task`.
+
+        Raises
+        ------
+        ValueError
+            If a parameter of the estimator is to be set: it would change the fitted estimator, which others use.
+        """
+        if inner := [name for name in params if name.startswith("estimator__")]:
+            raise ValueError(
+                f"{inner[0]!r} cannot be set: a view is of a fitted estimator, and its `fit` does nothing. Search over "
+                "the estimator itself, on one column of Y or with get_scorer of sklearn_fsmd.metrics."
+            )
+        return super().set_params(**params)
 
     def __sklearn_clone__(self) -> OutputView:
         """Return a view of the same fitted estimator, since its `fit` learns nothing."""
