@@ -210,6 +210,19 @@ def test_no_warning_for_intended_categories(convert, frame):
         FSMDClassifier(**SMALL).fit(*with_prices(frame, convert=convert))
 
 
+def test_warns_of_integers_as_objects_unless_they_are_named_as_ids(frame):
+    X, Y = frame
+    stock = pd.Series(np.random.RandomState(0).randint(0, 1000, len(X)), index=X.index, dtype=object)
+    stock.iloc[3] = None
+    with pytest.warns(UserWarning, match=r"Column 'stock' of X: whole numbers in a column of objects.*to_numeric"):
+        FSMDClassifier(**SMALL).fit(X.assign(stock=stock), Y)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        FSMDClassifier(**SMALL).fit(X.assign(stock_id=stock), Y)
+        FSMDClassifier(**SMALL).fit(X.assign(stock=stock.astype("category")), Y)
+        FSMDClassifier(**SMALL).fit(X.assign(stock=pd.to_numeric(stock)), Y)
+
+
 @pytest.mark.parametrize("as_frame", [True, False], ids=["frame", "array"])
 def test_warns_of_ids_that_occur_as_numbers_and_as_text(as_frame, frame):
     """pandas reads a large file in chunks, and one chunk may have an id that is not a number."""

@@ -353,6 +353,14 @@ def test_arrays_of_times_are_refused_in_each_unit(kind, unit):
             FSMDClassifier(**SMALL, vector_features=["tags"]).fit(X.assign(tags=vectors), Y)
 
 
+def test_durations_are_not_missing_codes():
+    """A duration of numpy equals -1 if it is one, and was left out of its list."""
+    X, Y = make_frame(300)
+    lists = pd.Series([[np.timedelta64(-1, "ns")]] * 300, dtype=object)
+    with pytest.raises(TypeError, match="'tags' holds .*, which is neither a number nor a category"):
+        FSMDClassifier(**SMALL, list_features=["tags"]).fit(X.assign(tags=lists), Y)
+
+
 @pytest.mark.parametrize("odd", [Decimal("0.5"), np.float32(0.5), Decimal("Infinity"), float("inf")])
 def test_lists_of_fractions_of_any_type_are_refused(odd):
     X, Y = make_frame(300)

@@ -11,7 +11,7 @@ from sklearn_fsmd.execution.choice import available_way
 from sklearn_fsmd.parameters.machine import has_bf16, resolve_device
 
 PACKAGES = (
-    *("sklearn-fsmd", "torch", "scikit-learn", "skorch", "numpy", "scipy", "pandas", "category-encoders"),
+    *("scikit-learn", "skorch", "numpy", "scipy", "pandas", "category-encoders"),
     *("safetensors", "pyarrow", "polars", "matplotlib", "onnx", "onnxruntime", "ray"),
 )
 
@@ -29,8 +29,9 @@ def show_versions() -> None:
     way, why = available_way(torch.device(device).type)
     lines = {
         "system": f"{platform.platform()}, Python {platform.python_version()}",
-        **{package: _version(package) for package in PACKAGES},
+        "sklearn-fsmd": _version("sklearn-fsmd"),
         "torch": torch.__version__,  # names the build too, such as +cu132, which the package's metadata may not
+        **{package: _version(package) for package in PACKAGES},
         "device": device,
         "threads": str(torch.get_num_threads()),
         "bfloat16": "yes" if has_bf16(device) else "no",

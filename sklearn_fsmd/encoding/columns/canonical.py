@@ -48,7 +48,9 @@ LOWEST, HIGHEST = int(np.iinfo(np.int64).min), int(np.iinfo(np.int64).max)
 LARGEST_FLOAT32 = float(np.finfo(np.float32).max)
 EXACT = 2.0**53
 """A float64 represents every integer below this number exactly."""
-_DATES = (datetime.date, datetime.timedelta, np.datetime64, np.timedelta64, pd.Period)
+NUMPY_TIMES = (np.datetime64, np.timedelta64)
+"""Times and durations of numpy. Their `item` is an integer if the unit is nanoseconds, and a duration counts as one."""
+_DATES = (datetime.date, datetime.timedelta, *NUMPY_TIMES, pd.Period)
 _KINDS: dict[type, Kind] = {int: "numbers", float: "numbers", str: "strings", bytes: "bytes"}
 
 
@@ -358,6 +360,6 @@ def columns_of_x(names: Collection[Any]) -> str:
 
 
 def shown(value: Any) -> str:
-    """Format a value for a message: 5, not np.int64(5). Times stay: `item` makes integers of nanoseconds."""
-    is_time = isinstance(value, (np.datetime64, np.timedelta64))
-    return repr(value.item() if isinstance(value, np.generic) and not is_time else value)
+    """Format a value for a message: 5, not np.int64(5)."""
+    is_plain = isinstance(value, np.generic) and not isinstance(value, NUMPY_TIMES)
+    return repr(value.item() if is_plain else value)

@@ -11,7 +11,7 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-from sklearn_fsmd.encoding.columns.canonical import MISSING_CODES, shown
+from sklearn_fsmd.encoding.columns.canonical import MISSING_CODES, NUMPY_TIMES, shown
 from sklearn_fsmd.encoding.columns.category import CategoryColumn
 
 SEQUENCES = (list, tuple, set, frozenset, np.ndarray)
@@ -120,8 +120,7 @@ def _sort_key(value: Any) -> tuple[str, str]:
 
 def _is_missing_code(value: Any) -> bool:
     """Whether a value is one of the numbers that mark missing values."""
-    is_number = isinstance(value, Number) and not isinstance(value, np.timedelta64)  # numpy counts it as an integer
-    number: Any = value if is_number else None
+    number: Any = value if isinstance(value, Number) and not isinstance(value, NUMPY_TIMES) else None
     return number in MISSING_CODES
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from sklearn_fsmd.encoding.columns.canonical import refuse_dtype, shown
+from sklearn_fsmd.encoding.columns.canonical import NUMPY_TIMES, refuse_dtype, shown
 from sklearn_fsmd.encoding.columns.category import UNKNOWN
 from sklearn_fsmd.encoding.columns.seen import Numbers
 
@@ -184,7 +184,7 @@ def _bins(known: np.ndarray, n_bins: int) -> tuple[np.ndarray, np.ndarray]:
 def _first_non_number(column: Any) -> Any:
     """Return the first value that is not a number, or None; the string "3.5" is not a number."""
     for value in column:
-        if isinstance(value, (str, bytes, np.datetime64, np.timedelta64)):
+        if isinstance(value, (str, bytes, *NUMPY_TIMES)):
             return value
         try:
             float(value)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from sklearn_fsmd.encoding.columns.canonical import LARGEST_FLOAT32, shown
+from sklearn_fsmd.encoding.columns.canonical import LARGEST_FLOAT32, NUMPY_TIMES, shown
 from sklearn_fsmd.encoding.columns.lists import is_present, items_of
 
 ORDERED = (list, tuple, np.ndarray)
@@ -116,7 +116,7 @@ def refuse_invalid_row(rows: Sequence[Any], name: str, width: int | None) -> Non
 
 def _is_number(value: Any) -> bool:
     """Whether a value is a finite number that a float32 can hold."""
-    if isinstance(value, (np.datetime64, np.timedelta64)):
-        return False  # though `item` makes integers of nanoseconds
+    if isinstance(value, NUMPY_TIMES):
+        return False
     value = value.item() if isinstance(value, np.generic) else value
     return isinstance(value, NUMBERS) and bool(-LARGEST_FLOAT32 <= value <= LARGEST_FLOAT32)

@@ -1,4 +1,4 @@
-"""Warnings of text from files that looks like quantities, times or lists but is treated as categories.
+"""Warnings of text and objects that look like quantities, times or lists but are treated as categories.
 
 One "n/a" makes a column of prices text, and so do decimal commas. Times and lists are text until they are parsed.
 pandas may read one part of a large file as numbers and another part as text.
@@ -17,6 +17,7 @@ import pandas as pd
 
 from sklearn_fsmd.encoding.columns import columns_of_x, evenly_spaced
 from sklearn_fsmd.encoding.table import FeatureEncoder
+from sklearn_fsmd.encoding.warnings.signs import is_name_of_ids
 from sklearn_fsmd.parameters import warn
 
 MANY_VALUES = 30
@@ -36,7 +37,8 @@ SEPARATORS = (" | ", "|", "; ", ";", ", ", ",")
 def warn_of_text(encoder: FeatureEncoder, X: Any) -> None:
     """Warn, once per kind, of columns of text in which nine of ten values are numbers or times, or all are lists.
 
-    Of the numbers, most must have a fraction, since integers as text are usually ids. A column of category dtype is not
+    Of the numbers in text, most must have a fraction, since integers as text are usually ids. Integers as objects, as
+    databases return them, are warned of unless the column has the name of an id. A column of category dtype is not
     warned of, since the user has chosen it.
 
     Parameters
@@ -56,6 +58,8 @@ def warn_of_text(encoder: FeatureEncoder, X: Any) -> None:
     texts = {name: values for name, values in texts.items() if len(values) >= MANY_VALUES}
     separators = {name: _list_separator(values) for name, values in texts.items()}
     found = [(message, "", [name for name, values in texts.items() if matches(values)]) for matches, message in KINDS]
+    are_whole = [name for name, values in texts.items() if pd.api.types.infer_dtype(values) == "integer"]
+    found += [(WHOLE, "", [name for name in are_whole if not is_name_of_ids(str(name))])]
     found += [(SEPARATED, s, [name for name, separator in separators.items() if separator == s]) for s in SEPARATORS]
     for message, separator, columns in found:
         if columns:
@@ -174,6 +178,10 @@ KINDS = (
     ),
 )
 """Checks of the values of a column, and the warning for each."""
+WHOLE = (
+    "whole numbers in a column of objects, so each is a category of its own. If they are quantities, convert them: "
+    "{column} = pd.to_numeric({column})."
+)
 SEPARATED = (
     "text that looks like lists with {separator!r} between the values, so each list is a category of its own. Pass "
     "list_features={lists}, which has to name all columns of lists, and list_separator={separator!r}."
