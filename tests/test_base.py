@@ -20,7 +20,7 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.inspection import permutation_importance
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
-from sklearn.model_selection import GridSearchCV, cross_val_predict, cross_val_score
+from sklearn.model_selection import GridSearchCV, KFold, cross_val_predict, cross_val_score, learning_curve
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 from sklearn.utils import get_tags
@@ -709,6 +709,17 @@ def test_cross_validation_scoring_and_importance(fitted):
     two_best = {X.columns[i] for i in importance.importances_mean.argsort()[-2:]}
     assert two_best == {"city", "price"}  # they determine click and conversion in make_frame
     assert importance.importances_mean.max() > 0.05
+
+
+def test_scikit_learns_codes_and_classes_of_unknown_labels():
+    X, Y = make_frame(200)
+    Y.iloc[::7] = np.nan
+    with pytest.raises(ValueError, match="'click' of Y has 3 classes. .* and 2 stands for NaN"):
+        cross_val_predict(small(), X, Y, cv=KFold(2), method="predict_proba")
+    # It passes np.unique(Y), which contains NaN, as the classes.
+    options = {"cv": KFold(2), "train_sizes": [0.5, 1.0], "error_score": "raise"}
+    *_, scores = learning_curve(small(), X, Y, exploit_incremental_learning=True, **options)
+    assert np.isfinite(scores).all()
 
 
 def test_output_view_for_single_output_tools(fitted):

@@ -194,7 +194,8 @@ def test_a_column_of_only_missing_values_has_only_the_unknown_row():
 @pytest.mark.parametrize(
     ("at_fit", "later", "message"),
     [
-        (np.array([1, 2]), np.array(["1"], dtype=object), "held numbers in fit and holds strings now .found '1'"),
+        (np.array([1, 2]), np.array(["1"], dtype=object), "held numbers in fit and holds strings now .found '1'.\\."),
+        (np.array([True]), np.array(["True"], dtype=object), "strings now .found 'True'; booleans are numbers.\\."),
         (np.array(["1"], dtype=object), np.array([1]), "held strings in fit and holds numbers now .found 1.."),
     ],
 )

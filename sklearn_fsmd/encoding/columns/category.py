@@ -195,9 +195,11 @@ def _refuse_another_kind(
 ) -> None:
     if before is None or kind is None or before in (kind, "mixed values"):
         return
-    others = [value for value in values.tolist() if kind_of(value) != before]
+    other = next(value for value in values.tolist() if kind_of(value) != before)
+    is_bool = before == "numbers" and other in ("True", "False", "true", "false")
     raise AnotherKindError(
-        f"Column {name!r} held {before} {when[0]} and holds {kind} {when[1]} (found {shown(others[0])}). "
+        f"Column {name!r} held {before} {when[0]} and holds {kind} {when[1]} "
+        f"(found {shown(other)}{'; booleans are numbers' if is_bool else ''}). "
         f"Give it {'the type that it had in fit' if when[1] == 'now' else 'one type'}."
     )
 

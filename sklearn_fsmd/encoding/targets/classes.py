@@ -16,24 +16,29 @@ VALUES_REMEDY = (
     "If it holds values, such as a watch time or a revenue, name it in `value_targets`, also in that of a "
     "`HistoryFeatures` in a Pipeline. If the values follow a step, name it in the `value_parents` of the classifier."
 )
+CODES_OF_NAN = " In `cross_val_predict(method='predict_proba')` scikit-learn codes the labels, and 2 stands for NaN."
 _NO = {"no", "n", "false", "f", "0", "neg", "negative", "none", "off"}
 """Words that mean 0 if they are one of two classes."""
 
 
 def given_classes(classes: Any, names: list[str]) -> list[np.ndarray]:
-    """Convert the argument `classes`, two for all tasks or two per task, to the classes of each task."""
+    """Convert the argument `classes`, two for all tasks or two per task, to the classes of each task.
+
+    NaN is no class: ``np.unique(Y)``, which `learning_curve` passes, contains it if labels are unknown.
+    """
     if not hasattr(classes, "__len__") or isinstance(classes, (str, set, dict)):
         raise ValueError(f"`classes` must be a list of two classes, or one such list per task. Got {classes!r}.")
     are_lists = [np.ndim(c) == 1 for c in classes]
     pairs = list(classes) if are_lists and all(are_lists) else [classes] * len(names)
     if len(pairs) != len(names):
         raise ValueError(f"`classes` has {len(pairs)} tasks, but Y has {len(names)}.")
-    for name, two in zip(names, pairs, strict=True):
-        if len(two) != 2 or len(set(two)) != 2 or pd.isna(list(two)).any() or len({_kind(c) for c in two}) > 1:
+    known = [[c for c in given if not pd.isna(c)] for given in pairs]
+    for name, two, given in zip(names, known, pairs, strict=True):
+        if len(two) != 2 or len(set(two)) != 2 or len({_kind(c) for c in two}) > 1:
             raise ValueError(
-                f"`classes` must give two classes of one type for {name!r}. Got [{', '.join(map(shown, two))}]."
+                f"`classes` must give two classes of one type for {name!r}. Got [{', '.join(map(shown, given))}]."
             )
-    return [two_classes(_array_of(two), name) for name, two in zip(names, pairs, strict=True)]
+    return [two_classes(_array_of(two), name) for name, two in zip(names, known, strict=True)]
 
 
 def _array_of(labels: Any) -> np.ndarray:
@@ -70,6 +75,7 @@ def two_classes(column: np.ndarray, name: str) -> np.ndarray:
             f"Only binary classification is supported. The type of the target is multiclass. Column {name!r} of Y has "
             f"{len(classes)} classes."
             + (f" {VALUES_REMEDY}" if classes.dtype.kind in "iuf" else "")
+            + (CODES_OF_NAN if classes.dtype.kind == "i" and classes.tolist() == [0, 1, 2] else "")
             + ("" if blank is None else f" One is {blank!r}: if it stands for an unknown label, write NaN.")
         )
     if target_type == "unknown" and (others := [label for label in known if _is_unlike(label, known[0])]):
